@@ -1,0 +1,1 @@
+"""Attest: answers from an organisation's own documents, every sentence cited and checked."""

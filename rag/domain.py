@@ -1,0 +1,341 @@
+"""The nouns of Attest. Standard library only; every other module speaks in these.
+
+All `start`/`end` are character offsets (Python `str` indices) into a version's stored text, half
+open. Pages count from 1. Boxes are in PDF points with the origin at the top left of the page.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+MetadataValue = str | int | float | bool
+
+
+# --- people and rights -------------------------------------------------------------------------
+
+
+class Right(StrEnum):
+    """What a group may do with a collection. Each right includes the ones before it."""
+
+    READ = "read"
+    WRITE = "write"
+    MANAGE = "manage"
+
+    def includes(self, other: Right) -> bool:
+        order = list(Right)
+        return order.index(self) >= order.index(other)
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is asking. Rights come from groups only; `admin` may create users and groups."""
+
+    user: str
+    groups: frozenset[str]
+    admin: bool = False
+
+
+LOCAL_GROUP = "local"
+LOCAL_USER = Principal("local", frozenset({LOCAL_GROUP}), admin=True)
+
+
+# --- documents ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    page: int
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+class BlockKind(StrEnum):
+    HEADING = "heading"
+    PARAGRAPH = "paragraph"
+    LIST = "list"
+    TABLE = "table"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A parsed piece of a document. `level` is a heading's depth (1 is the top), else 0."""
+
+    kind: BlockKind
+    start: int
+    end: int
+    page: int | None = None
+    boxes: tuple[Box, ...] = ()
+    level: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """Where text[start:end] stands on its page; the smallest geometry a citation can point at."""
+
+    start: int
+    end: int
+    box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """One version's text with its structure: what a parser returns.
+
+    `text` is what is stored and quoted; every block and word is a span of it. `pages` is None for
+    formats without pages.
+    """
+
+    text: str
+    blocks: tuple[Block, ...]
+    media_type: str
+    title: str = ""
+    pages: int | None = None
+    words: tuple[Word, ...] = ()
+    metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A span of a version, ready to be embedded. `text` equals version_text[start:end]."""
+
+    id: str
+    version: str
+    start: int
+    end: int
+    text: str
+    heading_path: tuple[str, ...] = ()
+    page: int | None = None
+
+
+def chunk_id(version: str, start: int, end: int) -> str:
+    """A chunk's id comes from its version and span, never from an embedding."""
+    return hashlib.sha256(f"{version}:{start}:{end}".encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A named set of documents with one access policy and one embedding model.
+
+    `rights` maps a group to its right. `embedder` is the identity of the model that made all the
+    vectors ("" until the first document). `generation` is the newest committed one.
+    `settings` holds what was tuned for it (fusion weights, refusal threshold, adapter).
+    """
+
+    id: str
+    name: str
+    rights: Mapping[str, Right]
+    embedder: str
+    generation: int
+    settings: Mapping[str, MetadataValue]
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A logical document. `readers` narrows the collection's readers to these groups; None means
+    whoever may read the collection. `version` is the live one, None while the first is ingested
+    or once the document is deleted."""
+
+    id: str
+    collection: str
+    name: str
+    readers: frozenset[str] | None
+    metadata: Mapping[str, MetadataValue]
+    version: str | None
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One uploaded state of a document. Live for generations born <= g < died."""
+
+    id: str
+    document: str
+    sha256: str
+    media_type: str
+    title: str
+    size: int
+    pages: int | None
+    text_blob: str
+    layout_blob: str | None
+    chunks: int
+    born: int
+    died: int | None
+    created: datetime
+
+
+# --- work --------------------------------------------------------------------------------------
+
+
+class JobState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"  # a permanent error: the reason is in `error`
+    POISONED = "poisoned"  # killed its worker too often
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One accepted upload on its way into the index. `step` and `progress` (0..1) are for people."""
+
+    id: str
+    collection: str
+    document: str
+    name: str
+    sha256: str
+    state: JobState
+    attempts: int
+    step: str
+    progress: float
+    error: str
+    version: str | None
+    generation: int | None
+    created: datetime
+    updated: datetime
+
+
+# --- retrieval ---------------------------------------------------------------------------------
+
+
+class Leg(StrEnum):
+    HYBRID = "hybrid"
+    DENSE = "dense"
+    LEXICAL = "lexical"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """`metadata[key] in values`."""
+
+    key: str
+    values: tuple[MetadataValue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """The rows a question may see: live at `generation`, readable by one of `groups`, and meeting
+    every condition. No group means no row. `documents` (ids) narrows further when given."""
+
+    generation: int
+    groups: frozenset[str]
+    conditions: tuple[Condition, ...] = ()
+    documents: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """`score` is the leg's own (BM25 or cosine), higher is better; `rank` counts from 1."""
+
+    chunk: str
+    score: float
+    rank: int
+    leg: Leg
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A chunk in the running for one question, with how it got there. `scores` holds the leg
+    scores and the fused one by name; `score` is the one it is ordered by."""
+
+    chunk: Chunk
+    document: str
+    document_name: str
+    title: str
+    score: float
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The numbered passages that fit the token budget; marker n is passages[n - 1]."""
+
+    passages: tuple[Passage, ...]
+
+
+# --- answers -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How to decode. temperature 0 is greedy and ignores the rest but the penalty and limits."""
+
+    max_tokens: int = 160
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    repetition_penalty: float = 1.0
+    seed: int = 0
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Raw model output: text with markers, and the mean log-probability of its tokens (nats)."""
+
+    text: str
+    logprob: float
+    tokens: int
+
+
+class Verdict(StrEnum):
+    ANSWERED = "answered"
+    PARTIAL = "partial"  # some sentences were not supported and are not shown
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """Sentence number `sentence` (from 0) of the answer rests on `quote`, which is
+    version_text[start:end]. `support` in [0, 1] is how far the quote's passage supports it."""
+
+    sentence: int
+    marker: int
+    chunk: str
+    document: str
+    document_name: str
+    version: str
+    start: int
+    end: int
+    quote: str
+    support: float
+    page: int | None = None
+    boxes: tuple[Box, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """All that recomputes an answer to the same text."""
+
+    generation: int
+    model: str
+    adapter: str
+    prompt_version: str
+    sampling: Sampling
+    context: tuple[str, ...]  # chunk ids in prompt order
+    settings: Mapping[str, MetadataValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`text` carries markers; for a refusal it is the fixed refusal sentence, `citations` is empty
+    and `passages` names the nearest sources. `timings` are seconds per stage."""
+
+    id: str
+    collection: str
+    question: str
+    text: str
+    verdict: Verdict
+    confidence: float
+    citations: tuple[Citation, ...]
+    passages: tuple[Passage, ...]
+    timings: Mapping[str, float]
+    replay: Replay
+    user: str
+    created: datetime

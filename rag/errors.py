@@ -1,0 +1,140 @@
+"""The error tree. Everything Attest raises on purpose is an `AttestError`.
+
+    AttestError
+    +-- BadInput                the caller can mend it (HTTP 400/422, exit code 2 or 1)
+    |   +-- EmptyQuestion
+    |   +-- QuestionTooLong
+    |   +-- BadName
+    |   +-- UnreadableDocument  a file that cannot be parsed; `.reason` says why
+    |   |   +-- EmptyDocument
+    |   |   +-- EncryptedDocument
+    |   |   +-- UnsupportedType
+    |   |   +-- LimitExceeded   too large, too many pages, too slow, too much expansion
+    |   +-- BadSamples          an evaluation or training file with a wrong line
+    +-- NotFound                no such thing, or no right to see it (the two look alike)
+    |   +-- UnknownCollection
+    |   +-- UnknownDocument
+    |   +-- UnknownAnswer
+    +-- Conflict                it exists already, or is busy
+    |   +-- AlreadyRunning      another `attest up` holds this data folder
+    +-- NotPermitted            signed in, but without the right
+    +-- NotSignedIn
+    +-- BadSettings             the settings cannot work; stops the start
+    +-- Unavailable             a part Attest needs cannot be reached; try again later
+    |   +-- BrokerUnavailable
+    |   +-- StoreUnavailable
+    |   +-- DiskFull
+    |   +-- Busy                the queue is full; `.retry_after` seconds
+    +-- ModelError
+    |   +-- WeightsMissing      run `attest models pull`
+    |   +-- WeightsCorrupt      a hash differs
+    |   +-- UnsupportedCheckpoint
+    +-- Corrupt                 stored data that contradicts itself (`attest doctor` finds it)
+
+A message says what was wrong, with what, and what to do. Foreign exceptions are translated where
+they enter (`raise ... from exc`). `code` is the stable name on the wire.
+"""
+
+from __future__ import annotations
+
+import re
+
+
+class AttestError(Exception):
+    """Base of all errors raised on purpose."""
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
+
+    code: str = "attest_error"
+
+
+class BadInput(AttestError): ...
+
+
+class EmptyQuestion(BadInput): ...
+
+
+class QuestionTooLong(BadInput): ...
+
+
+class BadName(BadInput): ...
+
+
+class UnreadableDocument(BadInput): ...
+
+
+class EmptyDocument(UnreadableDocument): ...
+
+
+class EncryptedDocument(UnreadableDocument): ...
+
+
+class UnsupportedType(UnreadableDocument): ...
+
+
+class LimitExceeded(UnreadableDocument): ...
+
+
+class BadSamples(BadInput): ...
+
+
+class NotFound(AttestError): ...
+
+
+class UnknownCollection(NotFound): ...
+
+
+class UnknownDocument(NotFound): ...
+
+
+class UnknownAnswer(NotFound): ...
+
+
+class Conflict(AttestError): ...
+
+
+class AlreadyRunning(Conflict): ...
+
+
+class NotPermitted(AttestError): ...
+
+
+class NotSignedIn(AttestError): ...
+
+
+class BadSettings(AttestError): ...
+
+
+class Unavailable(AttestError): ...
+
+
+class BrokerUnavailable(Unavailable): ...
+
+
+class StoreUnavailable(Unavailable): ...
+
+
+class DiskFull(Unavailable): ...
+
+
+class Busy(Unavailable):
+    def __init__(self, message: str, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ModelError(AttestError): ...
+
+
+class WeightsMissing(ModelError): ...
+
+
+class WeightsCorrupt(ModelError): ...
+
+
+class UnsupportedCheckpoint(ModelError): ...
+
+
+class Corrupt(AttestError): ...

