@@ -339,3 +339,27 @@ class Answer:
     replay: Replay
     user: str
     created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Streamed first: the packed passages, in the order of their markers."""
+
+    passages: tuple[Passage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Streamed per verified sentence; `text` includes its markers."""
+
+    text: str
+    citations: tuple[Citation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """An answer computed again from what was stored; `same` is equality of text and citations."""
+
+    stored: Answer
+    again: Answer
+    same: bool
