@@ -1,0 +1,81 @@
+"""A checkpoint on disk (GGUF file, or a folder of safetensors) -> model and tokenizer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from models.config import config_from_hugging_face
+from models.errors import WeightsCorrupt, WeightsMissing
+from models.gguf import GGUF
+from models.tokenizer import Tokenizer, tokenizer_from_folder, tokenizer_from_gguf
+from models.transformer import Transformer
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """`identity` is the file name and the first 12 hex digits of the weights' sha256."""
+
+    identity: str
+    model: Transformer
+    tokenizer: Tokenizer
+
+
+def load(
+    path: Path, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+) -> Checkpoint:
+    """`path` is a GGUF file, a folder with one, or a Hugging Face folder with safetensors.
+    Raises WeightsMissing, WeightsCorrupt or UnsupportedCheckpoint."""
+    files = [path] if path.is_file() else sorted(path.glob("*.gguf"))
+    if files:
+        return _load_gguf(files[0], dtype, device)
+    if not (path / "config.json").is_file():
+        raise WeightsMissing(f"{path} holds neither a GGUF file nor a checkpoint's config.json")
+    return _load_folder(path, dtype, device)
+
+
+def _load_gguf(path: Path, dtype: torch.dtype, device: torch.device | str) -> Checkpoint:
+    file = GGUF(path)
+    model = Transformer.from_weights(file.config(), file.weights(), dtype, device)
+    return Checkpoint(_identity(path.stem, [path]), model, tokenizer_from_gguf(file))
+
+
+def _load_folder(folder: Path, dtype: torch.dtype, device: torch.device | str) -> Checkpoint:
+    config = config_from_hugging_face(json.loads((folder / "config.json").read_text("utf-8")))
+    files = _safetensors(folder)
+    weights: dict[str, Tensor] = {}
+    for file in files:
+        try:
+            weights.update(load_file(file))
+        except (SafetensorError, OSError) as exc:
+            raise WeightsCorrupt(f"{file} cannot be read: {exc}") from exc
+    model = Transformer.from_weights(config, weights, dtype, device)
+    return Checkpoint(_identity(folder.name, files), model, tokenizer_from_folder(folder))
+
+
+def _safetensors(folder: Path) -> list[Path]:
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        names = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
+        files = [folder / name for name in sorted(names)]
+    else:
+        files = [folder / "model.safetensors"]
+    missing = [file for file in files if not file.is_file()]
+    if missing:
+        raise WeightsMissing(f"no file {missing[0]}")
+    return files
+
+
+def _identity(name: str, files: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return f"{name}@{digest.hexdigest()[:12]}"
