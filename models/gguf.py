@@ -1,4 +1,4 @@
-"""Reading a GGUF file: configuration, tensors (dequantised by the `gguf` package) and vocabulary."""
+"""Reading a GGUF file: configuration, tensors (dequantised by `gguf`) and vocabulary."""
 
 from __future__ import annotations
 

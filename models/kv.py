@@ -73,7 +73,7 @@ class KVCache:
         self._length = length
 
     def append(self, keys: Tensor, values: Tensor) -> None:
-        """Place ready (rotated) keys and values, (layers, B, kv_heads, T, head_width), at the end."""
+        """Place rotated keys and values, (layers, B, kv_heads, T, head_width), at the end."""
         end = self._length + keys.shape[3]
         if end > self.capacity:
             raise ValueError(f"{end} tokens do not fit the cache of {self.capacity}")

@@ -1,4 +1,4 @@
-"""Text to token ids and back, by the `tokenizers` library, and the chat template around a prompt."""
+"""Text to token ids and back, by the `tokenizers` library, and the chat template."""
 
 from __future__ import annotations
 

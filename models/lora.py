@@ -1,0 +1,262 @@
+"""LoRA (Hu et al. 2021, arXiv 2106.09685) on the decoder's projections: y += scale * B A x.
+
+An adapter may act on the reader's tokens only (question and answer): then the keys and values of
+passages come from the base weights and stay valid for every adapter. `markers` carries a
+passage's number to the reader although its keys and values must not depend on it: marker n's
+vector is added to the values of passage n when the passages are joined.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from models.config import ModelConfig
+from models.errors import UnsupportedCheckpoint, WeightsCorrupt, WeightsMissing
+from models.projection import Projection
+from models.transformer import Transformer
+
+ALL_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+_WHERE = {
+    "qkv": "self_attn",
+    "out": "self_attn",
+    "gate_up": "mlp",
+    "down": "mlp",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LoraConfig:
+    """`mode` "reader": active on question and answer only; "all": on every token. `reading` is the
+    attention the adapter was trained for: "block" or "full". `markers` is how many passage numbers
+    have a trained vector (0: numbers stand in the text)."""
+
+    rank: int = 16
+    alpha: float = 32.0
+    dropout: float = 0.0
+    targets: tuple[str, ...] = ALL_TARGETS
+    mode: str = "reader"
+    reading: str = "block"
+    markers: int = 10
+    prompt_version: str = ""
+
+    @property
+    def scale(self) -> float:
+        return self.alpha / self.rank
+
+
+class LoraDelta(nn.Module):
+    """The low-rank part of one fused projection; one A and B for each targeted part."""
+
+    def __init__(self, projection: Projection, config: LoraConfig, adapter: Adapter) -> None:
+        super().__init__()
+        width = projection.weight.shape[1]
+        self.parts = projection.parts
+        self.scale, self.rank = config.scale, config.rank
+        self._adapter = [adapter]  # in a list: not a submodule
+        self.dropout = nn.Dropout(config.dropout)
+        self.a, self.b = nn.ParameterDict(), nn.ParameterDict()
+        for name, rows in projection.parts:
+            if name in config.targets:
+                a = torch.empty(config.rank, width)
+                nn.init.kaiming_uniform_(a, a=math.sqrt(5))
+                self.a[name] = nn.Parameter(a)
+                self.b[name] = nn.Parameter(torch.zeros(rows, config.rank))
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = sum(size for _, size in self.parts)
+        if not self._adapter[0].active:
+            return x.new_zeros(*x.shape[:-1], 1).expand(*x.shape[:-1], rows)
+        h = self.dropout(x) @ torch.cat(tuple(self.a.values())).to(x.dtype).T
+        pieces, at = [], 0
+        for name, size in self.parts:
+            if name not in self.a:
+                pieces.append(x.new_zeros(*x.shape[:-1], size))
+                continue
+            pieces.append(h[..., at : at + self.rank] @ self.b[name].to(x.dtype).T)
+            at += self.rank
+        return torch.cat(pieces, dim=-1) * self.scale
+
+
+class Adapter(nn.Module):
+    """One set of LoRA weights for one decoder. `active` switches it for the calls that follow."""
+
+    def __init__(self, model: Transformer, config: LoraConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.active = True
+        self.deltas = nn.ModuleDict()
+        for name, projection in _projections(model):
+            if any(part in config.targets for part, _ in projection.parts):
+                self.deltas[name] = LoraDelta(projection, config, self)
+        self.markers = nn.Parameter(_marker_shape(model.config, config.markers))
+
+    def attach(self, model: Transformer) -> None:
+        for name, projection in _projections(model):
+            key = name
+            projection.delta = self.deltas[key] if key in self.deltas else None  # type: ignore[assignment]
+
+    @staticmethod
+    def detach(model: Transformer) -> None:
+        for _, projection in _projections(model):
+            projection.delta = None
+
+    @contextmanager
+    def switched(self, active: bool) -> Iterator[None]:
+        before, self.active = self.active, active
+        try:
+            yield
+        finally:
+            self.active = before
+
+    def merge(self, model: Transformer) -> None:
+        """Add the deltas into the base weights (only right for mode "all", or where the base
+        weights are no longer needed)."""
+        for name, projection in _projections(model):
+            if name not in self.deltas:
+                continue
+            delta: LoraDelta = self.deltas[name]  # type: ignore[assignment]
+            at = 0
+            for part, size in projection.parts:
+                if part in delta.a:
+                    update = (delta.b[part].double() @ delta.a[part].double()) * delta.scale
+                    rows = projection.weight.data[at : at + size]
+                    rows.copy_((rows.double() + update.to(rows.device)).to(rows.dtype))
+                at += size
+            projection.delta = None
+
+
+def _marker_shape(config: ModelConfig, markers: int) -> Tensor:
+    return torch.zeros(markers, config.layers, config.kv_heads, config.head_width)
+
+
+def _projections(model: Transformer) -> Iterator[tuple[str, Projection]]:
+    """Every projection under a name that can key a ModuleDict (dots are not allowed there)."""
+    for name, module in model.named_modules():
+        if isinstance(module, Projection):
+            yield name.replace(".", "/"), module
+
+
+def _peft_name(key: str, part: str, matrix: str) -> str:
+    _, layer, _, kind = key.split("/")
+    return f"base_model.model.model.layers.{layer}.{_WHERE[kind]}.{part}.lora_{matrix}.weight"
+
+
+# --- PEFT's file format ------------------------------------------------------------------------
+
+WEIGHTS, CONFIG, MARKERS, CARD = (
+    "adapter_model.safetensors",
+    "adapter_config.json",
+    "markers.safetensors",
+    "card.json",
+)
+
+
+def save_adapter(
+    adapter: Adapter, folder: Path, base: str, card: Mapping[str, Any], dtype: torch.dtype
+) -> None:
+    """Write PEFT's two files, the marker vectors beside them, and the card (written last)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors: dict[str, Tensor] = {}
+    for key, delta in adapter.deltas.items():
+        for part in delta.a:  # type: ignore[union-attr]
+            tensors[_peft_name(key, part, "A")] = delta.a[part].detach().to(dtype).contiguous()  # type: ignore[union-attr,index]
+            tensors[_peft_name(key, part, "B")] = delta.b[part].detach().to(dtype).contiguous()  # type: ignore[union-attr,index]
+    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+    save_file({"markers": adapter.markers.detach().to(dtype).contiguous()}, folder / MARKERS)
+    c = adapter.config
+    peft = {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": base,
+        "r": c.rank,
+        "lora_alpha": c.alpha,
+        "lora_dropout": c.dropout,
+        "target_modules": list(c.targets),
+        "bias": "none",
+        "fan_in_fan_out": False,
+        "inference_mode": True,
+    }
+    (folder / CONFIG).write_text(json.dumps(peft, indent=2) + "\n", "utf-8")
+    whole = {"lora": asdict(c), "base": base} | dict(card)
+    (folder / CARD).write_text(json.dumps(whole, indent=2) + "\n", "utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterFiles:
+    """What an adapter folder says about itself, before its weights are read."""
+
+    folder: Path
+    config: LoraConfig
+    base: str
+    card: Mapping[str, Any] = field(default_factory=dict)
+
+
+def describe_adapter(folder: Path) -> AdapterFiles:
+    """Read the configuration of our own or of a plain PEFT adapter (full attention, all tokens).
+    Raises WeightsMissing or UnsupportedCheckpoint."""
+    path = folder / CONFIG
+    if not path.is_file():
+        raise WeightsMissing(f"{folder} holds no adapter ({CONFIG} is missing)")
+    peft = json.loads(path.read_text("utf-8"))
+    if peft.get("peft_type") != "LORA" or peft.get("use_dora") or peft.get("bias") != "none":
+        raise UnsupportedCheckpoint(f"{folder}: only plain LoRA adapters are supported")
+    card_path = folder / CARD
+    card = json.loads(card_path.read_text("utf-8")) if card_path.is_file() else {}
+    if "lora" in card:
+        raw = card["lora"] | {"targets": tuple(card["lora"]["targets"])}
+        config = LoraConfig(**raw)
+    else:
+        config = LoraConfig(
+            rank=int(peft["r"]),
+            alpha=float(peft["lora_alpha"])
+            * (math.sqrt(peft["r"]) if peft.get("use_rslora") else 1),
+            dropout=0.0,
+            targets=tuple(peft["target_modules"]),
+            mode="all",
+            reading="full",
+            markers=0,
+        )
+    return AdapterFiles(folder, config, str(peft.get("base_model_name_or_path", "")), card)
+
+
+def load_adapter(folder: Path, model: Transformer) -> Adapter:
+    """Read an adapter for `model`. Raises WeightsMissing, WeightsCorrupt (another base's shapes)
+    or UnsupportedCheckpoint."""
+    files = describe_adapter(folder)
+    adapter = Adapter(model, files.config)
+    try:
+        tensors = load_file(folder / WEIGHTS)
+        if files.config.markers:
+            adapter.markers.data.copy_(load_file(folder / MARKERS)["markers"])
+    except (SafetensorError, OSError, KeyError, RuntimeError) as exc:
+        raise WeightsCorrupt(f"the adapter in {folder} cannot be read: {exc}") from exc
+    for key, delta in adapter.deltas.items():
+        for part in delta.a:  # type: ignore[union-attr]
+            for matrix, into in (("A", delta.a), ("B", delta.b)):  # type: ignore[union-attr]
+                _fill(into[part], tensors.pop(_peft_name(key, part, matrix), None), folder)  # type: ignore[index]
+    if tensors:
+        raise WeightsCorrupt(
+            f"the adapter in {folder} has weights for other layers: {min(tensors)}"
+        )
+    return adapter.to(model.device).requires_grad_(False).eval()
+
+
+def _fill(parameter: Tensor, found: Tensor | None, folder: Path) -> None:
+    if found is None or found.shape != parameter.shape:
+        shape = None if found is None else tuple(found.shape)
+        raise WeightsCorrupt(
+            f"the adapter in {folder} was made for another base: a tensor is {shape}, "
+            f"expected {tuple(parameter.shape)}"
+        )
+    parameter.data.copy_(found)
