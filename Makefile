@@ -2,45 +2,55 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+RUN := $(VENV)/.installed
+DEV := $(VENV)/.installed-dev
+DATA ?= demo-data
+PYTEST_ARGS ?=
 
-.PHONY: help setup demo test check format bench eval up clean
-help:
-	@echo "make demo   set up, ingest the sample documents, ask questions, print cited answers"
-	@echo "make test   set up and run the tests"
-	@echo "make check  format, lint, types, import contract"
-	@echo "make bench  measure speed"
-	@echo "make eval   measure answers and retrieval on the sample questions"
-	@echo "make up     start API, worker, scheduler and UI on this machine"
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test check format bench eval docs pin clean
 
-setup: $(STAMP)
-$(STAMP): pyproject.toml constraints.txt scripts/setup.sh
-	@PYTHON="$(PYTHON)" VENV="$(VENV)" sh scripts/setup.sh
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: setup
-	@$(BIN)/python -m examples.demo
+setup: $(DEV) ## make .venv with everything for work on Attest
 
-test: setup
+demo: $(RUN) ## set up, ingest the sample documents, ask questions, print cited answers
+	@$(BIN)/python -m examples.demo --data $(DATA)
+
+up: $(RUN) ## start API, worker, scheduler and UI on this machine
+	@$(BIN)/attest up --data $(DATA)
+
+test: $(DEV) ## run the tests (PYTEST_ARGS="-k name" for some of them)
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-check: setup
+check: $(DEV) ## format, lint, types, import contract
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: setup
+format: $(DEV) ## mend the format and what the linter can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: setup
-	$(BIN)/python -m benchmarks
+bench: $(RUN) ## measure speed
+	@$(BIN)/python -m benchmarks
 
-eval: setup
-	$(BIN)/python -m examples.evaluate
+eval: $(RUN) ## measure answers and retrieval on the sample questions
+	@$(BIN)/python -m examples.evaluate --data $(DATA)
 
-up: setup
-	$(BIN)/attest up
+docs: $(DEV) ## write the generated pages anew (docs/configuration.md)
+	@$(BIN)/python scripts/configuration.py
 
-clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+pin: $(DEV) ## write constraints.txt from what is installed now
+	@$(BIN)/python scripts/pin.py > constraints.new && mv constraints.new constraints.txt
+
+clean: ## remove what can be made again; data folders stay
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(RUN): pyproject.toml constraints.txt scripts/setup.sh
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" EXTRAS= sh scripts/setup.sh
+
+$(DEV): pyproject.toml constraints.txt scripts/setup.sh
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" EXTRAS=dev sh scripts/setup.sh

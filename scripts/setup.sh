@@ -4,13 +4,13 @@
 #
 #   PYTHON       the interpreter to use         (default: the first one that is new enough)
 #   VENV         where the environment goes     (default: .venv)
-#   EXTRAS       pyproject extras to install    (default: dev)
+#   EXTRAS       pyproject extras to install    (default: dev; empty: what running needs, no more)
 #   TORCH_INDEX  a package index to take PyTorch from, for its CPU or GPU builds (see README)
 set -eu
 cd "$(dirname "$0")/.."
 VENV="${VENV:-.venv}"
-EXTRAS="${EXTRAS:-dev}"
-STAMP="$VENV/.installed"
+EXTRAS="${EXTRAS-dev}"
+STAMP="$VENV/.installed${EXTRAS:+-$EXTRAS}"
 LOG="$VENV/install.log"
 
 say() { printf '%s\n' "setup: $*"; }
@@ -41,7 +41,8 @@ pip_install() {
     result="$VENV/.pip-result"
     echo 1 >"$result"
     {
-        if "$VENV/bin/python" -m pip install --disable-pip-version-check --no-input "$@" 2>&1; then
+        # --no-compile: compiling every module of every package costs a minute; Python does it on first use.
+        if "$VENV/bin/python" -m pip install --no-compile --disable-pip-version-check --no-input "$@" 2>&1; then
             echo 0 >"$result"
         fi
     } | tee -a "$LOG" | while IFS= read -r line; do
@@ -68,11 +69,11 @@ warn_of_cuda() {
 find_python
 say "using $("$PYTHON" --version 2>&1) ($PYTHON)"
 
-if [ -d "$VENV" ] && ! new_enough "$VENV/bin/python"; then
+if [ -e "$VENV" ] && ! { new_enough "$VENV/bin/python" && "$VENV/bin/python" -m pip --version >/dev/null 2>&1; }; then
     say "$VENV is half made or too old; making it anew"
     rm -rf "$VENV"
 fi
-rm -f "$STAMP" 2>/dev/null || true
+rm -f "$VENV"/.installed*
 if [ ! -d "$VENV" ]; then
     say "1/3 making $VENV"
     "$PYTHON" -m venv "$VENV" || fail "the virtual environment $VENV could not be made" \
@@ -94,12 +95,12 @@ else
         "check the network and the free disk space (df -h .), then run make setup again; it goes on where it stopped"
 fi
 
-say "3/3 installing Attest and what it needs ([$EXTRAS])"
-pip_install -c constraints.txt -e ".[$EXTRAS]" ||
+say "3/3 installing Attest and what it needs${EXTRAS:+ for: $EXTRAS}"
+pip_install -c constraints.txt -e ".${EXTRAS:+[$EXTRAS]}" ||
     fail "a package could not be installed; the whole output is in $LOG" \
         "check the network and the free disk space (df -h .), then run make setup again; it goes on where it stopped"
 
 "$VENV/bin/python" -c 'import rag.domain, torch' ||
     fail "the installed packages do not load" "rm -rf $VENV and run make setup again"
-touch "$STAMP"
+touch "$VENV/.installed" "$STAMP"
 say "done: $VENV"

@@ -1,0 +1,159 @@
+"""`make demo`: from nothing to cited answers, with the same commands a user types.
+
+Fetches the weights, ingests examples/documents through a real broker and worker, asks a few
+questions and prints each answer with the words it rests on. Can be run again: weights and
+documents that are there already are kept. All state is in one folder (`--data`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DOCUMENTS = Path(__file__).parent / "documents"
+COLLECTION = "hollin-cycles"
+QUESTIONS = (
+    "How many days of paid leave do full-time employees have?",
+    "How soon must a lost or stolen device be reported?",
+    "How much is the monthly rent of the workshop?",
+    "When is the first service of the Heyday due?",
+    "Which tyre brand does the Heyday come with?",  # the documents do not say
+)
+
+
+class StepFailed(Exception):
+    """A command of the demo failed; the message says which, why, and what mends it."""
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Runs `attest` commands on one data folder."""
+
+    command: Path
+    data: Path
+
+    def attest(self, *arguments: str, mend: str) -> dict[str, Any]:
+        """One command's JSON document; its diagnostics go to the screen as they come."""
+        line = [str(self.command), *arguments, "--data", str(self.data), "--json"]
+        done = subprocess.run(line, stdout=subprocess.PIPE, text=True, check=False)
+        try:
+            printed: dict[str, Any] = json.loads(done.stdout or "{}")
+        except json.JSONDecodeError as exc:
+            raise StepFailed(
+                f"{shlex.join(line)}\nprinted something other than JSON: {done.stdout[:200]!r}"
+            ) from exc
+        if done.returncode:
+            reason = printed.get("error") or "see the message above"
+            raise StepFailed(
+                f"{shlex.join(line)}\nended with exit code {done.returncode}: {reason}\n"
+                f"to mend it: {mend}"
+            )
+        return printed
+
+    def fetch_weights(self) -> None:
+        self.attest(
+            "models",
+            "pull",
+            mend="check the network and pip's settings (pip config list), then run make demo "
+            "again; it goes on where it stopped",
+        )
+
+    def ingest(self) -> None:
+        report = self.attest(
+            "ingest",
+            str(DOCUMENTS),
+            "--collection",
+            COLLECTION,
+            "--wait",
+            mend=f"read the logs in {self.data}, run `{self.command} doctor --data {self.data}`, "
+            "then make demo again",
+        )
+        for document in report["documents"]:
+            print(f"  {document['path']:<20} {document['state']:<8} {document['chunks']} chunks")
+        print(f"  generation {report['generation']}")
+
+    def ask(self, question: str) -> dict[str, Any]:
+        return self.attest(
+            "ask",
+            question,
+            "--collection",
+            COLLECTION,
+            mend=f"run `{self.command} doctor --data {self.data}`, it says what is missing",
+        )
+
+
+def wrapped(text: str, first: str) -> str:
+    return textwrap.fill(
+        " ".join(text.split()), 96, initial_indent=first, subsequent_indent=" " * len(first)
+    )
+
+
+def show(question: str, answer: dict[str, Any], seconds: float) -> None:
+    print()
+    print(wrapped(question, "  Q  "))
+    print(wrapped(answer["answer"], "  A  "))
+    for citation in answer["citations"]:
+        page = f", page {citation['page']}" if citation["page"] else ""
+        where = f"[{citation['marker']}] {citation['document']}{page}"
+        print(wrapped(f"{where}: “{citation['quote']}”", "       "))
+    if not answer["citations"]:
+        nearest = dict.fromkeys(passage["document"] for passage in answer["passages"])
+        print(wrapped(f"nearest sources: {', '.join(nearest) or 'none'}", "       "))
+    print(f"       {answer['verdict']}, {seconds:.1f} seconds with loading the model")
+
+
+def run(data: Path) -> None:
+    beside = shutil.which("attest", path=str(Path(sys.executable).parent))
+    if beside is None:
+        raise StepFailed("the command `attest` is not installed\nto mend it: run make setup")
+    demo = Demo(shortest(Path(beside)), data)
+    print(f"[1/3] weights, into {data / 'models'}", flush=True)
+    demo.fetch_weights()
+    print(f"[2/3] ingesting {shortest(DOCUMENTS)} with a broker and a worker", flush=True)
+    demo.ingest()
+    print(f"[3/3] {len(QUESTIONS)} questions", flush=True)
+    answered = 0
+    for question in QUESTIONS:
+        began = time.monotonic()
+        answer = demo.ask(question)
+        answered += answer["verdict"] != "refused"
+        show(question, answer, time.monotonic() - began)
+    if not answered:
+        raise StepFailed("every question was refused\nto mend it: please report this as a bug")
+    print(f"\nAsk your own:     {demo.command} ask '...' --collection {COLLECTION} --data {data}")
+    print(f"Open it in a browser:  {demo.command} up --data {data}")
+
+
+def shortest(path: Path) -> Path:
+    """The path as a person here would type it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make demo", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, default=Path("demo-data"), help="where all state goes")
+    data: Path = parser.parse_args().data
+    began = time.monotonic()
+    try:
+        run(data)
+    except StepFailed as exc:
+        print(f"\nThe demo FAILED: {exc}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nThe demo was stopped. Run it again: what is done is kept.", file=sys.stderr)
+        return 130
+    print(f"Finished in {time.monotonic() - began:.0f} seconds. All of it is in {data}.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
