@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rag.domain import Collection, Principal, Right
-from rag.errors import NotPermitted, UnknownCollection
+from rag.domain import Collection, Document, Principal, Right
+from rag.errors import NotPermitted, UnknownCollection, UnknownDocument
 from rag.ports import readable
 
 
@@ -23,3 +23,24 @@ def require(collection: Collection, who: Principal, right: Right) -> None:
 def unknown(name: str) -> str:
     """What is said of a collection that is not there, or not there for the one who asks."""
     return f"there is no collection {name!r}; `attest collections list` shows those you may read"
+
+
+def may_read(collection: Collection, document: Document, who: Principal) -> bool:
+    """The rule both retrieval legs filter by: the collection is readable, and so is the document
+    where it names its readers."""
+    if readable(collection, who) is None:
+        return False
+    return document.readers is None or not document.readers.isdisjoint(who.groups)
+
+
+def require_document(
+    collection: Collection, document: Document, who: Principal, right: Right
+) -> None:
+    """Pass when `who` holds `right` on the collection and may see the document. Those who may
+    MANAGE see that it exists, so that nothing becomes impossible to delete, but READ asks for its
+    words. Raises UnknownDocument when it may not be seen, else NotPermitted."""
+    held = readable(collection, who)
+    manages = held is not None and held.includes(Right.MANAGE) and right is not Right.READ
+    if not may_read(collection, document, who) and not manages:
+        raise UnknownDocument(f"there is no document {document.id!r}")
+    require(collection, who, right)
