@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from models.tokenizer import Tokenizer
+if TYPE_CHECKING:
+    from models.tokenizer import Tokenizer
 
 VERSION = "attest-1"
 REFUSAL = "Not in the documents."

@@ -1,0 +1,14 @@
+"""One streamed step of generation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """`text` to append, how many tokens it took, and the sum of their log-probabilities (nats)."""
+
+    text: str
+    tokens: int
+    logprob: float
