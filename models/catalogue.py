@@ -115,13 +115,17 @@ _MINILM = Entry(
 CATALOGUE: tuple[Entry, ...] = (_SMOLLM2, _MINILM)
 
 
+def names() -> tuple[str, ...]:
+    """The names that can be pulled."""
+    return tuple(candidate.name for candidate in CATALOGUE)
+
+
 def entry(name: str) -> Entry:
     """The catalogue entry of that name. Raises UnknownModel."""
     for candidate in CATALOGUE:
         if candidate.name == name:
             return candidate
-    known = ", ".join(candidate.name for candidate in CATALOGUE)
-    raise UnknownModel(f"no model is called {name!r}; the catalogue holds {known}")
+    raise UnknownModel(f"no model is called {name!r}; the catalogue holds {', '.join(names())}")
 
 
 def carried_by(filename: str) -> Entry:

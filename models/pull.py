@@ -16,7 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from models.catalogue import CATALOGUE, Entry, entry
+from models.catalogue import Entry, entry, names
 from models.errors import DiskFull, ModelError, WeightsCorrupt, WeightsMissing
 from models.manifest import (
     NAME,
@@ -84,7 +84,7 @@ def pull(
 def located(name: str, folder: Path) -> Path:
     """The folder of a pulled model, or the checkpoint folder or file that `name` is the path of.
     Looks at names only; `verify` hashes. Raises WeightsMissing with the command to run."""
-    if any(known.name == name for known in CATALOGUE):
+    if name in names():
         if (folder / name / NAME).is_file():
             return folder / name
         raise WeightsMissing(
@@ -93,9 +93,9 @@ def located(name: str, folder: Path) -> Path:
     path = Path(name).expanduser()
     if path.exists():
         return path
-    known = ", ".join(known.name for known in CATALOGUE)
     raise WeightsMissing(
-        f"{name!r} is neither a checkpoint folder nor a model of the catalogue ({known})"
+        f"{name!r} is neither a checkpoint folder nor a model of the catalogue "
+        f"({', '.join(names())})"
     )
 
 
