@@ -1,4 +1,4 @@
-"""Who is asking, by request. Every route but health and sign-in takes one of the four callers
+"""Who is asking, by request. Every route but health and sign-in takes one of the callers
 below; which collection they may touch is then decided by `rag.permit`.
 
 An API key's scopes narrow what its user may do, never widen it: `read`, `write`, `manage` (each
@@ -80,7 +80,14 @@ def _admin(caller: Annotated[Caller, Depends(caller)]) -> Principal:
     return caller.who
 
 
+def _owner(caller: Annotated[Caller, Depends(caller)]) -> Principal:
+    if caller.scopes != EVERY_SCOPE:
+        raise NotPermitted("this API key may not change accounts; sign in")
+    return caller.who
+
+
 Reader = Annotated[Principal, Depends(_holding(Right.READ))]
 Writer = Annotated[Principal, Depends(_holding(Right.WRITE))]
 Manager = Annotated[Principal, Depends(_holding(Right.MANAGE))]
 Admin = Annotated[Principal, Depends(_admin)]
+Owner = Annotated[Principal, Depends(_owner)]  # of one's own password and keys

@@ -15,10 +15,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from rag.api.access import Reader
-from rag.api.collections import permitted
 from rag.api.parts import Here, Parts, Turnstile
 from rag.domain import Answer, Condition, Found, Leg, Passage, Principal, Right, Said
 from rag.errors import AttestError
+from rag.reach import collection_for
 from rag.wire import error_json, to_json
 
 router = APIRouter(prefix="/collections/{name}", tags=["questions"])
@@ -42,7 +42,7 @@ class Query(BaseModel):
 
 def _admit(here: Parts, name: str, who: Principal) -> None:
     with here.attest.store() as work:
-        permitted(work, name, who, Right.READ)
+        collection_for(work, name, who, Right.READ)
 
 
 @router.post("/ask")

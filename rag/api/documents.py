@@ -12,13 +12,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
 from ingestion.uploads import upload as hand_in
+from rag import changes
 from rag.api.access import Reader, Writer
-from rag.api.collections import permitted
 from rag.api.parts import Here, Parts
-from rag.domain import Collection, Document, Job, MetadataValue, Principal, Right
-from rag.errors import BadInput, DiskFull, LimitExceeded, NotFound, UnknownDocument
-from rag.permit import may_read, require_document
-from rag.ports import UnitOfWork, readable
+from rag.domain import Document, Job, MetadataValue, Principal, Right
+from rag.errors import BadInput, DiskFull, LimitExceeded
+from rag.ports import UnitOfWork
+from rag.reach import collection_for, document_for, documents_for
 from rag.views import Shelf
 
 router = APIRouter(tags=["documents"])
@@ -37,32 +37,16 @@ class Deleted(BaseModel):
     generation: int
 
 
-def document_for(
-    work: UnitOfWork, id: str, who: Principal, right: Right
-) -> tuple[Collection, Document]:
-    """The document with its collection, when `who` holds `right`. Raises UnknownDocument for one
-    that is not there and for one that `who` may not see, in the same words."""
-    try:
-        document = work.documents.get(id)
-        collection = work.collections.get(document.collection)
-    except NotFound as exc:
-        raise UnknownDocument(f"there is no document {id!r}") from exc
-    require_document(collection, document, who, right)
-    return collection, document
-
-
 @router.get("/collections/{name}/documents")
 def documents(name: str, who: Reader, here: Here) -> list[Shelf]:
     with here.attest.store() as work:
-        collection = permitted(work, name, who, Right.READ)
-        held = readable(collection, who)
+        collection = collection_for(work, name, who, Right.READ)
         newest: dict[str, Job] = {}
         for job in work.jobs.all(collection.id):
             newest.setdefault(job.document, job)
         return [
             _shelf(work, document, newest.get(document.id))
-            for document in work.documents.all(collection.id)
-            if held is Right.MANAGE or may_read(collection, document, who)
+            for document in documents_for(work, collection, who)
         ]
 
 
@@ -113,7 +97,7 @@ async def upload(name: str, request: Request, who: Writer, here: Here) -> Job:
 def _admit(here: Parts, name: str, who: Principal) -> None:
     """Before the body is read: who may not write need not send it."""
     with here.attest.store() as work:
-        permitted(work, name, who, Right.WRITE)
+        collection_for(work, name, who, Right.WRITE)
 
 
 async def _form(request: Request) -> FormData:
@@ -166,27 +150,11 @@ def document(id: str, who: Reader, here: Here) -> Shelf:
 @router.delete("/documents/{id}")
 def delete_document(id: str, who: Writer, here: Here) -> Deleted:
     """From the returned generation on no question sees it."""
-    with here.attest.store() as work:
-        _, document = document_for(work, id, who, Right.WRITE)
-        generation = work.documents.delete(id)
-        detail: dict[str, MetadataValue] = {"name": document.name, "generation": generation}
-        work.audit.add(who.user, "delete document", id, detail)
-        work.commit()
+    _, generation = changes.delete_document(here.attest.store, who, id)
     return Deleted(generation=generation)
 
 
 @router.put("/documents/{id}/access")
 def set_access(id: str, body: Access, who: Writer, here: Here) -> Document:
     readers = None if body.readers is None else frozenset(body.readers)
-    with here.attest.store() as work:
-        collection, document = document_for(work, id, who, Right.WRITE)
-        generation = work.documents.set_access(id, readers, body.metadata)
-        detail: dict[str, MetadataValue] = {
-            "name": document.name,
-            "collection": collection.name,
-            "readers": "all" if readers is None else " ".join(sorted(readers)),
-            "generation": generation,
-        }
-        work.audit.add(who.user, "set access", id, detail)
-        work.commit()
-        return work.documents.get(id)
+    return changes.set_access(here.attest.store, who, id, readers, body.metadata)

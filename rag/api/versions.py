@@ -5,27 +5,14 @@ from __future__ import annotations
 from fastapi import APIRouter, Query
 
 from rag.api.access import Reader
-from rag.api.documents import document_for
 from rag.api.parts import Here, Parts
-from rag.domain import Block, Document, Principal, Right, Version
-from rag.errors import BadInput, NotFound, UnknownDocument
-from rag.ports import UnitOfWork
+from rag.domain import Block, Right, Version, Word
+from rag.errors import BadInput, UnknownDocument
+from rag.layout import load_layout
+from rag.reach import document_for, version_for
 from rag.views import Extract, Text
 
 router = APIRouter(tags=["versions"])
-
-
-def version_for(work: UnitOfWork, id: str, who: Principal) -> tuple[Document, Version]:
-    """The version and its document, when `who` may read it. Old versions stay readable for the
-    answers that cite them; those of a deleted document do not. Raises UnknownDocument."""
-    try:
-        version = work.documents.version(id)
-        _, document = document_for(work, version.document, who, Right.READ)
-    except NotFound as exc:
-        raise UnknownDocument(f"there is no version {id!r}") from exc
-    if document.version is None:
-        raise UnknownDocument(f"there is no version {id!r}")
-    return document, version
 
 
 def _text(here: Parts, version: Version) -> str:
@@ -97,3 +84,14 @@ def blocks(id: str, who: Reader, here: Here) -> list[Block]:
     with here.attest.store() as work:
         version_for(work, id, who)
         return work.documents.blocks(id)
+
+
+@router.get("/versions/{id}/pages/{page}/words")
+def words(id: str, page: int, who: Reader, here: Here) -> list[Word]:
+    """Where each word of the page stands; empty for formats without pages."""
+    with here.attest.store() as work:
+        _, version = version_for(work, id, who)
+    if version.layout_blob is None:
+        return []
+    layout = load_layout(here.attest.blobs.get(version.layout_blob))
+    return [word for word in layout.words() if word.box.page == page]
