@@ -1,0 +1,1 @@
+"""Evaluation: samples, scorers, runs, gates, reports; the nightly job."""
