@@ -1,0 +1,1 @@
+"""The truth: SQL tables reached through units of work, and content-addressed blobs."""

@@ -1,0 +1,66 @@
+"""Stored answers: whatever replays them and shows them again, word for word."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from rag.domain import Answer, Citation, Passage, Replay, Verdict
+from rag.errors import UnknownAnswer
+from rag.store.tables import AnswerRow
+from rag.store.transaction import Transaction
+from rag.wire import from_json, to_json
+
+
+class SqlAnswers:
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    def add(self, answer: Answer) -> None:
+        """Raises Conflict when the id is known or the collection is not."""
+        session = self._tx.write()
+        session.add(
+            AnswerRow(
+                id=answer.id,
+                collection=answer.collection,
+                user=answer.user,
+                question=answer.question,
+                text=answer.text,
+                verdict=answer.verdict.value,
+                confidence=answer.confidence,
+                citations=to_json(answer.citations),
+                passages=to_json(answer.passages),
+                timings=to_json(answer.timings),
+                replay=to_json(answer.replay),
+                created=answer.created,
+            )
+        )
+        session.flush()
+
+    def get(self, id: str) -> Answer:
+        row = self._tx.read().scalar(select(AnswerRow).where(AnswerRow.id == id))
+        if row is None:
+            raise UnknownAnswer(f"there is no answer {id!r:.100}")
+        return _noun(row)
+
+    def recent(self, collection: str, user: str, limit: int) -> list[Answer]:
+        """The user's own, newest first."""
+        query = select(AnswerRow).where(AnswerRow.collection == collection, AnswerRow.user == user)
+        rows = self._tx.read().scalars(query.order_by(AnswerRow.number.desc()).limit(limit))
+        return [_noun(row) for row in rows]
+
+
+def _noun(row: AnswerRow) -> Answer:
+    return Answer(
+        id=row.id,
+        collection=row.collection,
+        question=row.question,
+        text=row.text,
+        verdict=Verdict(row.verdict),
+        confidence=row.confidence,
+        citations=tuple(from_json(Citation, item) for item in row.citations),
+        passages=tuple(from_json(Passage, item) for item in row.passages),
+        timings={stage: float(seconds) for stage, seconds in row.timings.items()},
+        replay=from_json(Replay, row.replay),
+        user=row.user,
+        created=row.created,
+    )

@@ -1,0 +1,148 @@
+"""Reading chunks: what searchers must apply, and the passages a question may see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Row as SqlRow
+from sqlalchemy import Select, or_, select
+
+from rag.domain import Chunk, Filter, Passage
+from rag.errors import UnknownCollection
+from rag.ports import Delta, Row
+from rag.store.tables import ChunkRow, CollectionRow, DocumentRow, VersionRow
+from rag.store.transaction import Transaction
+
+
+class SqlChunks:
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    def since(self, collection: str, generation: int) -> Delta:
+        """Rows born and already ended inside the window come with their `died`, so that a searcher
+        can answer for every generation in it. Raises UnknownCollection. A `generation` newer than
+        the collection's (a restored backup) gives an empty delta that ends before it began."""
+        session = self._tx.read()
+        newest = session.scalar(
+            select(CollectionRow.generation).where(CollectionRow.id == collection)
+        )
+        if newest is None:
+            raise UnknownCollection(f"there is no collection {collection!r:.100}")
+        rows = session.execute(_born(collection, generation, newest))
+        ended = session.execute(
+            select(ChunkRow.row, ChunkRow.died)
+            .where(
+                ChunkRow.collection == collection,
+                ChunkRow.born <= generation,
+                ChunkRow.died > generation,
+                ChunkRow.died <= newest,
+            )
+            .order_by(ChunkRow.row)
+        )
+        return Delta(
+            since=generation,
+            generation=newest,
+            born=[_row_noun(row, newest) for row in rows],
+            died=[(row, died) for row, died in ended if died is not None],
+        )
+
+    def passages(self, collection: str, ids: Sequence[str], filter: Filter) -> list[Passage]:
+        session = self._tx.read()
+        rights = session.scalar(select(CollectionRow.rights).where(CollectionRow.id == collection))
+        if rights is None:
+            raise UnknownCollection(f"there is no collection {collection!r:.100}")
+        if filter.groups.isdisjoint(rights) or not ids:
+            return []  # readers of the collection only, whatever the rows say
+        rows = session.execute(_visible(collection, ids, filter.generation))
+        found = {row.chunk: row for row in rows if _permitted(row, filter)}
+        return [_passage(found[id]) for id in dict.fromkeys(ids) if id in found]
+
+
+def _born(collection: str, after: int, until: int) -> Select[Any]:
+    return (
+        select(
+            ChunkRow.row,
+            ChunkRow.chunk,
+            ChunkRow.document,
+            ChunkRow.born,
+            ChunkRow.died,
+            ChunkRow.readers,
+            ChunkRow.merged,
+            ChunkRow.indexed,
+            ChunkRow.vector,
+        )
+        .where(ChunkRow.collection == collection, ChunkRow.born > after, ChunkRow.born <= until)
+        .order_by(ChunkRow.row)
+    )
+
+
+def _visible(collection: str, ids: Sequence[str], generation: int) -> Select[Any]:
+    return (
+        select(
+            ChunkRow.chunk,
+            ChunkRow.version,
+            ChunkRow.document,
+            ChunkRow.start,
+            ChunkRow.end,
+            ChunkRow.text,
+            ChunkRow.heading_path,
+            ChunkRow.page,
+            ChunkRow.readers,
+            ChunkRow.merged,
+            DocumentRow.name.label("document_name"),
+            VersionRow.title,
+        )
+        .join(DocumentRow, DocumentRow.id == ChunkRow.document)
+        .join(VersionRow, VersionRow.id == ChunkRow.version)
+        .where(
+            ChunkRow.collection == collection,
+            ChunkRow.chunk.in_(list(dict.fromkeys(ids))),
+            ChunkRow.born <= generation,
+            or_(ChunkRow.died.is_(None), ChunkRow.died > generation),
+        )
+    )
+
+
+def _permitted(row: SqlRow[Any], filter: Filter) -> bool:
+    if row.readers is not None and filter.groups.isdisjoint(row.readers):
+        return False
+    if filter.documents is not None and row.document not in filter.documents:
+        return False
+    return all(
+        condition.key in row.merged and row.merged[condition.key] in condition.values
+        for condition in filter.conditions
+    )
+
+
+def _row_noun(row: SqlRow[Any], newest: int) -> Row:
+    return Row(
+        row=row.row,
+        chunk=row.chunk,
+        document=row.document,
+        born=row.born,
+        died=row.died if row.died is not None and row.died <= newest else None,
+        readers=None if row.readers is None else frozenset(row.readers),
+        metadata=row.merged,
+        text=row.indexed,
+        vector=np.frombuffer(row.vector, dtype="<f4").astype(np.float32, copy=False),
+    )
+
+
+def _passage(row: SqlRow[Any]) -> Passage:
+    return Passage(
+        chunk=Chunk(
+            id=row.chunk,
+            version=row.version,
+            start=row.start,
+            end=row.end,
+            text=row.text,
+            heading_path=tuple(row.heading_path),
+            page=row.page,
+        ),
+        document=row.document,
+        document_name=row.document_name,
+        title=row.title,
+        score=0.0,
+    )

@@ -1,0 +1,104 @@
+"""Collections in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from uuid import uuid4
+
+from sqlalchemy import delete, select
+
+from rag.domain import Collection, MetadataValue, Right
+from rag.errors import Conflict, UnknownCollection
+from rag.store.checked import checked_groups, checked_metadata, checked_name
+from rag.store.generations import locked
+from rag.store.tables import (
+    AnswerRow,
+    BlocksRow,
+    ChunkRow,
+    CollectionRow,
+    DocumentRow,
+    GenerationRow,
+    JobRow,
+    VersionRow,
+)
+from rag.store.transaction import Transaction
+
+
+class SqlCollections:
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    def create(self, name: str, rights: Mapping[str, Right]) -> Collection:
+        session = self._tx.write()
+        row = CollectionRow(
+            id=uuid4().hex,
+            name=checked_name(name, "a collection"),
+            rights=_rights(rights),
+            settings={},
+            embedder="",
+            dimension=None,
+            generation=0,
+            created=self._tx.now(),
+        )
+        if session.scalar(select(CollectionRow.id).where(CollectionRow.name == name)):
+            raise Conflict(f"there is already a collection named {name!r}")
+        try:
+            session.add(row)
+            session.flush()
+        except Conflict as exc:  # another process was quicker
+            raise Conflict(f"there is already a collection named {name!r}") from exc
+        return _noun(row)
+
+    def get(self, id: str) -> Collection:
+        row = self._tx.read().scalar(select(CollectionRow).where(CollectionRow.id == id))
+        if row is None:
+            raise UnknownCollection(f"there is no collection {id!r:.100}")
+        return _noun(row)
+
+    def named(self, name: str) -> Collection:
+        row = self._tx.read().scalar(select(CollectionRow).where(CollectionRow.name == name))
+        if row is None:
+            raise UnknownCollection(f"there is no collection named {name!r:.100}")
+        return _noun(row)
+
+    def all(self) -> list[Collection]:
+        rows = self._tx.read().scalars(select(CollectionRow).order_by(CollectionRow.name))
+        return [_noun(row) for row in rows]
+
+    def set_rights(self, id: str, rights: Mapping[str, Right]) -> None:
+        session = self._tx.write()
+        locked(session, id).rights = _rights(rights)
+        session.flush()
+
+    def set_settings(self, id: str, settings: Mapping[str, MetadataValue]) -> None:
+        session = self._tx.write()
+        locked(session, id).settings = checked_metadata(settings)
+        session.flush()
+
+    def delete(self, id: str) -> None:
+        """Its answers go too, because they quote it. Blobs stay for the purge to judge, since
+        another collection may hold the same bytes."""
+        session = self._tx.write()
+        locked(session, id)
+        versions = select(VersionRow.id).where(VersionRow.collection == id)
+        session.execute(delete(BlocksRow).where(BlocksRow.version.in_(versions)))
+        for table in (AnswerRow, JobRow, ChunkRow, VersionRow, DocumentRow, GenerationRow):
+            session.execute(delete(table).where(table.collection == id))
+        session.execute(delete(CollectionRow).where(CollectionRow.id == id))
+
+
+def _rights(rights: Mapping[str, Right]) -> dict[str, str]:
+    checked_groups(rights)
+    return {group: Right(right).value for group, right in sorted(rights.items())}
+
+
+def _noun(row: CollectionRow) -> Collection:
+    return Collection(
+        id=row.id,
+        name=row.name,
+        rights={group: Right(right) for group, right in row.rights.items()},
+        embedder=row.embedder,
+        generation=row.generation,
+        settings=dict(row.settings),
+        created=row.created,
+    )

@@ -1,0 +1,158 @@
+"""The jobs table: the truth about work, of which the broker only reminds the workers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import and_, exists, or_, select
+from sqlalchemy.orm import Session, aliased
+
+from rag.domain import Job, JobState
+from rag.errors import Conflict, NotFound
+from rag.store.tables import DocumentRow, JobRow
+from rag.store.transaction import Transaction
+
+WAITING = (JobState.QUEUED.value, JobState.RUNNING.value)
+_ERROR_LENGTH = 2_000
+
+
+class SqlJobs:
+    """`max_attempts` leases may be taken of one job; the next attempt poisons it.
+
+    `lease` must be committed whatever it returns: None may mean that it marked the job poisoned.
+    """
+
+    def __init__(self, tx: Transaction, max_attempts: int) -> None:
+        self._tx = tx
+        self._max_attempts = max_attempts
+
+    def get(self, id: str) -> Job:
+        """Raises NotFound."""
+        row = self._tx.read().scalar(select(JobRow).where(JobRow.id == id))
+        if row is None:
+            raise NotFound(f"there is no job {id!r:.100}")
+        return job_noun(row)
+
+    def all(self, collection: str, states: Sequence[JobState] = ()) -> list[Job]:
+        query = select(JobRow).where(JobRow.collection == collection)
+        if states:
+            query = query.where(JobRow.state.in_([state.value for state in states]))
+        rows = self._tx.read().scalars(query.order_by(JobRow.number.desc()))
+        return [job_noun(row) for row in rows]
+
+    def lease(self, id: str, worker: str, seconds: float) -> Job | None:
+        session = self._tx.write()
+        row = held_job(session, id)
+        now = self._tx.now()
+        if row is None or not _free(row, now):
+            return None
+        row.updated = now
+        if row.attempts >= self._max_attempts:
+            _end(row, JobState.POISONED, _poison(row), now)
+        else:
+            row.state = JobState.RUNNING.value
+            row.attempts += 1
+            row.lease_owner, row.lease_until = worker, now + timedelta(seconds=seconds)
+        session.flush()
+        return job_noun(row) if row.state == JobState.RUNNING else None
+
+    def heartbeat(self, id: str, worker: str, seconds: float, step: str, progress: float) -> bool:
+        session = self._tx.write()
+        row = held_job(session, id)
+        if row is None or not held_by(row, worker):
+            return False
+        row.updated = self._tx.now()
+        row.lease_until = row.updated + timedelta(seconds=seconds)
+        row.step, row.progress = step, min(1.0, max(0.0, progress))
+        session.flush()
+        return True
+
+    def fail(self, id: str, worker: str, error: str) -> None:
+        """A worker that has lost the lease has no say any more: nothing changes."""
+        session = self._tx.write()
+        row = held_job(session, id)
+        if row is not None and held_by(row, worker):
+            _end(row, JobState.FAILED, error, self._tx.now())
+            session.flush()
+
+    def release(self, id: str, worker: str, error: str) -> None:
+        """As `fail`, a worker without the lease changes nothing."""
+        session = self._tx.write()
+        row = held_job(session, id)
+        if row is not None and held_by(row, worker):
+            _end(row, JobState.QUEUED, error, self._tx.now())
+            session.flush()
+
+    def retry(self, id: str) -> Job:
+        """Raises NotFound; Conflict when the job did not fail, or a later upload or a deletion of
+        the document has made it pointless."""
+        session = self._tx.write()
+        row = held_job(session, id)
+        if row is None:
+            raise NotFound(f"there is no job {id!r:.100}")
+        if row.state not in (JobState.FAILED, JobState.POISONED):
+            raise Conflict(f"the job of {row.name!r} is {row.state}; only a failed one is retried")
+        later = exists().where(JobRow.document == row.document, JobRow.number > row.number)
+        gone = exists().where(DocumentRow.id == row.document, DocumentRow.gone.is_not(None))
+        if session.scalar(select(or_(later, gone))):
+            raise Conflict(f"{row.name!r} was uploaded again or deleted since; upload it again")
+        _end(row, JobState.QUEUED, "", self._tx.now())
+        row.attempts, row.progress, row.step = 0, 0.0, ""
+        session.flush()
+        return job_noun(row)
+
+    def due(self) -> list[str]:
+        session = self._tx.read()
+        job = aliased(JobRow)
+        expired = and_(job.state == JobState.RUNNING.value, job.lease_until <= self._tx.now())
+        query = select(job.id).where(or_(job.state == JobState.QUEUED.value, expired))
+        return list(session.scalars(query.order_by(job.number)))
+
+
+def held_job(session: Session, id: str) -> JobRow | None:
+    """The job's row, locked until the transaction ends."""
+    query = select(JobRow).where(JobRow.id == id).with_for_update()
+    return session.scalar(query.execution_options(populate_existing=True))
+
+
+def held_by(row: JobRow, worker: str) -> bool:
+    """A lease that ran out but was taken by nobody else still counts: its work is not wasted."""
+    return row.state == JobState.RUNNING and row.lease_owner == worker
+
+
+def job_noun(row: JobRow) -> Job:
+    return Job(
+        id=row.id,
+        collection=row.collection,
+        document=row.document,
+        name=row.name,
+        sha256=row.sha256,
+        state=JobState(row.state),
+        attempts=row.attempts,
+        step=row.step,
+        progress=row.progress,
+        error=row.error,
+        version=row.version,
+        generation=row.generation,
+        created=row.created,
+        updated=row.updated,
+    )
+
+
+def _free(row: JobRow, now: datetime) -> bool:
+    if row.state == JobState.RUNNING:
+        return row.lease_until is None or row.lease_until <= now
+    return row.state == JobState.QUEUED
+
+
+def _end(row: JobRow, state: JobState, error: str, now: datetime) -> None:
+    row.state, row.error = state.value, error.replace("\0", " ")[:_ERROR_LENGTH]
+    row.lease_owner = row.lease_until = None
+    row.updated = now
+
+
+def _poison(row: JobRow) -> str:
+    reason = row.error or "its worker died"
+    where = f" in step {row.step!r}" if row.step else ""
+    return f"given up after {row.attempts} attempts; the last one ended{where}: {reason}"

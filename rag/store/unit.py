@@ -1,0 +1,91 @@
+"""The unit of work, and the store that makes them."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import Engine
+
+from rag.ports import (
+    Accounts,
+    Answers,
+    Audit,
+    Chunks,
+    Collections,
+    Documents,
+    Jobs,
+    Runs,
+)
+from rag.store.accounts import SqlAccounts
+from rag.store.answers import SqlAnswers
+from rag.store.audit import SqlAudit
+from rag.store.chunks import SqlChunks
+from rag.store.collections import SqlCollections
+from rag.store.documents import SqlDocuments
+from rag.store.engine import make_engine
+from rag.store.jobs import SqlJobs
+from rag.store.runs import SqlRuns
+from rag.store.transaction import Clock, Transaction
+
+
+class SqlUnitOfWork:
+    """One transaction over every repository. Reads share a snapshot until the first write; leaving
+    the block without `commit()` rolls back. Belongs to one thread."""
+
+    def __init__(
+        self, engine: Engine, *, max_attempts: int = 3, clock: Clock | None = None
+    ) -> None:
+        self._tx = Transaction(engine, clock)
+        self.collections: Collections = SqlCollections(self._tx)
+        self.documents: Documents = SqlDocuments(self._tx)
+        self.jobs: Jobs = SqlJobs(self._tx, max_attempts)
+        self.chunks: Chunks = SqlChunks(self._tx)
+        self.answers: Answers = SqlAnswers(self._tx)
+        self.accounts: Accounts = SqlAccounts(self._tx)
+        self.audit: Audit = SqlAudit(self._tx)
+        self.runs: Runs = SqlRuns(self._tx)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._tx.close()
+
+    def commit(self) -> None:
+        self._tx.commit()
+
+
+class SqlStore:
+    """Call it for a unit of work. One per process; shared by its threads."""
+
+    def __init__(
+        self, engine: Engine, *, max_attempts: int = 3, clock: Clock | None = None
+    ) -> None:
+        self.engine = engine
+        self._max_attempts = max_attempts
+        self._clock = clock
+
+    def __call__(self) -> SqlUnitOfWork:
+        return SqlUnitOfWork(self.engine, max_attempts=self._max_attempts, clock=self._clock)
+
+    def close(self) -> None:
+        """Close the pooled connections; a later call opens new ones."""
+        self.engine.dispose()
+
+    def after_fork(self) -> None:
+        """In a forked child: forget the parent's connections (done by itself where the platform
+        can; harmless twice)."""
+        self.engine.dispose(close=False)
+
+
+def open_store(url: str, *, max_attempts: int = 3, clock: Clock | None = None) -> SqlStore:
+    """The truth at `url`, already upgraded by `rag.store.migrate.upgrade`. Nothing is connected
+    before the first use. `max_attempts` bounds the leases of one job; `clock` is for tests.
+    Raises BadSettings."""
+    return SqlStore(make_engine(url), max_attempts=max_attempts, clock=clock)
