@@ -1,0 +1,151 @@
+"""`attest ask`, `attest search`, `attest replay`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from rag.commands.opening import acting, opened
+from rag.commands.terminal import Terminal
+from rag.domain import Answer, Citation, Found, Leg, Passage, Said
+from rag.wire import Json, to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def add(commands: Any, common: argparse.ArgumentParser) -> None:
+    asking = commands.add_parser("ask", parents=[common], help="ask a question, with citations")
+    asking.add_argument("question")
+    asking.add_argument("--collection", required=True, metavar="NAME")
+    asking.set_defaults(run=ask)
+
+    searching = commands.add_parser("search", parents=[common], help="the passages nearest a query")
+    searching.add_argument("query")
+    searching.add_argument("--collection", required=True, metavar="NAME")
+    searching.add_argument("-k", type=count, default=10, help="how many (default 10)")
+    searching.add_argument("--leg", choices=[leg.value for leg in Leg], default="hybrid")
+    searching.set_defaults(run=search)
+
+    replaying = commands.add_parser("replay", parents=[common], help="compute an answer again")
+    replaying.add_argument("answer", metavar="ANSWER_ID")
+    replaying.set_defaults(run=replay)
+
+
+def count(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 1000:
+        raise argparse.ArgumentTypeError("a number from 1 to 1000")
+    return value
+
+
+def ask(asked: argparse.Namespace, terminal: Terminal) -> int:
+    with opened(asked) as attest:
+        events = attest.answering.stream(acting(asked, attest), asked.collection, asked.question)
+        answer = _last(events, terminal)
+    terminal.result(answer_json(answer), _sources(answer))
+    return 0
+
+
+def _last(events: Iterator[Found | Said | Answer], terminal: Terminal) -> Answer:
+    """Show sentences as they are verified; the stored answer comes last."""
+    said = False
+    for event in events:
+        if isinstance(event, Said):
+            terminal.stream(event.text if not said else f" {event.text}")
+            said = True
+        elif isinstance(event, Answer):
+            terminal.stream("\n" if said else f"{event.text}\n")
+            return event
+    raise AssertionError("answering ends in an answer or an error")
+
+
+def _sources(answer: Answer) -> str:
+    lines = [f"\n{answer.verdict.value}, confidence {answer.confidence:.2f}, answer {answer.id}"]
+    for held in answer.citations:
+        page = f", page {held.page}" if held.page else ""
+        lines.append(f'[{held.marker}] {held.document_name}{page}: "{held.quote}"')
+    if not answer.citations:
+        names = dict.fromkeys(passage.document_name for passage in answer.passages)
+        lines.append(f"nearest sources: {', '.join(names) or 'none'}")
+    return "\n".join(lines)
+
+
+def answer_json(answer: Answer) -> dict[str, Json]:
+    return {
+        "answer": answer.text,
+        "verdict": answer.verdict.value,
+        "confidence": answer.confidence,
+        "citations": [_citation_json(citation) for citation in answer.citations],
+        "passages": [passage_json(passage) for passage in answer.passages],
+        "timings": to_json(answer.timings),
+        "answer_id": answer.id,
+        "generation": answer.replay.generation,
+    }
+
+
+def _citation_json(citation: Citation) -> Json:
+    return {
+        "sentence": citation.sentence,
+        "marker": citation.marker,
+        "document": citation.document_name,
+        "document_id": citation.document,
+        "version": citation.version,
+        "start": citation.start,
+        "end": citation.end,
+        "page": citation.page,
+        "quote": citation.quote,
+        "support": citation.support,
+        "boxes": to_json(citation.boxes),
+    }
+
+
+def passage_json(passage: Passage) -> Json:
+    return {
+        "document": passage.document_name,
+        "document_id": passage.document,
+        "version": passage.chunk.version,
+        "start": passage.chunk.start,
+        "end": passage.chunk.end,
+        "page": passage.chunk.page,
+        "text": passage.chunk.text,
+        "score": passage.score,
+        "scores": to_json(passage.scores),
+    }
+
+
+def search(asked: argparse.Namespace, terminal: Terminal) -> int:
+    with opened(asked) as attest:
+        passages = attest.answering.search(
+            acting(asked, attest), asked.collection, asked.query, leg=Leg(asked.leg), k=asked.k
+        )
+    hits: list[Json] = [passage_json(passage) for passage in passages]
+    terminal.result({"hits": hits}, "\n".join(_hit(passage) for passage in passages) or "no hits")
+    return 0
+
+
+def _hit(passage: Passage) -> str:
+    page = f" page {passage.chunk.page}" if passage.chunk.page else ""
+    line = " ".join(passage.chunk.text.split())[:160]
+    where = f"{passage.document_name}{page} [{passage.chunk.start}:{passage.chunk.end}]"
+    return f"{passage.score:8.4f}  {where}\n          {line}"
+
+
+def replay(asked: argparse.Namespace, terminal: Terminal) -> int:
+    """Exit 1 when the answer did not come out the same."""
+    with opened(asked) as attest:
+        from rag.reach import answer_for
+
+        who = acting(asked, attest)
+        with attest.store() as work:
+            answer_for(work, asked.answer, who)
+        replayed = attest.answering.replay(who, asked.answer)
+    document: Json = {
+        "same": replayed.same,
+        "stored": answer_json(replayed.stored),
+        "again": answer_json(replayed.again),
+    }
+    said = "the same text and citations" if replayed.same else "NOT the same"
+    text = f"{said}\nstored: {replayed.stored.text}\nagain:  {replayed.again.text}"
+    terminal.result(document, text)
+    return 0 if replayed.same else 1
