@@ -24,6 +24,7 @@
     |   +-- BrokerUnavailable
     |   +-- StoreUnavailable
     |   +-- DiskFull
+    |   +-- IndexUnavailable  a search index stopped; it is built again from the database
     |   +-- Busy                the queue is full; `.retry_after` seconds
     +-- ModelError
     |   +-- WeightsMissing      run `attest models pull`
@@ -117,6 +118,9 @@ class StoreUnavailable(Unavailable): ...
 
 
 class DiskFull(Unavailable): ...
+
+
+class IndexUnavailable(Unavailable): ...
 
 
 class Busy(Unavailable):
