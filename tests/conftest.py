@@ -1,0 +1,55 @@
+"""Databases and stores for every test that wants the truth in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from rag.store.unit import SqlStore, open_store
+from tests.servers import Databases, PostgresqlDatabases, SqliteDatabases, postgresql_server
+
+
+class Ticker:
+    """A clock that moves only when told to."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@pytest.fixture(scope="session")
+def sqlite(tmp_path_factory: pytest.TempPathFactory) -> SqliteDatabases:
+    return SqliteDatabases(tmp_path_factory.mktemp("sqlite"))
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresqlDatabases]:
+    with postgresql_server() as url:
+        yield PostgresqlDatabases(url)
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def databases(request: pytest.FixtureRequest) -> Databases:
+    """Both back ends, one after the other."""
+    made: Databases = request.getfixturevalue(request.param)
+    return made
+
+
+@pytest.fixture
+def clock() -> Ticker:
+    return Ticker()
+
+
+@pytest.fixture
+def store(databases: Databases, clock: Ticker) -> Iterator[SqlStore]:
+    """A fresh store on each back end, whose leases follow `clock`."""
+    opened = open_store(databases.new(), max_attempts=3, clock=clock)
+    yield opened
+    opened.close()
