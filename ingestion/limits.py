@@ -1,0 +1,21 @@
+"""What one document may cost. Plain data, so that it can be handed to the parsing child."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`seconds` is wall time (CPU time is held to the same), `memory_bytes` the child's address
+    space, `expanded_bytes` what a zip container may unpack to, `expansion` its highest ratio."""
+
+    pages: int = 5_000
+    characters: int = 20_000_000
+    seconds: float = 60.0
+    memory_bytes: int = 1_500 * MIB
+    expanded_bytes: int = 256 * MIB
+    expansion: int = 250
+    members: int = 10_000

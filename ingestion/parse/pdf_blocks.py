@@ -1,0 +1,238 @@
+"""Lines of a PDF page to blocks: paragraphs, headings, lists and tables, by geometry alone."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from statistics import median
+
+from ingestion.parse.pdf_lines import Line, PdfWord
+from rag.domain import BlockKind, Box, Word
+from rag.layout import union
+
+_BULLET = re.compile(r"[•◦▪‣●○■–*-]|\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,4})[.)]")
+_ENDS = (".", "!", "?", ":", ";")
+_LARGER = 1.12  # a heading's height over the body's
+_LEADING = 1.3  # a gap wider than this many usual line distances parts paragraphs
+_CELL_GAP = 1.8  # line heights between two cells of a row
+_LONGEST_HEADING = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """What is usual in a document: the body's height and weight, and the heights of headings in
+    descending order."""
+
+    height: float
+    bold: bool
+    headings: tuple[float, ...]
+    vocabulary: frozenset[str]
+
+    def level(self, lines: Sequence[Line]) -> int:
+        """The heading level of lines that form one block, 0 for body text."""
+        text = " ".join(line.text for line in lines)
+        if len(text) > _LONGEST_HEADING or not any(c.isalpha() for c in text):
+            return 0
+        height = lines[0].height
+        if height >= _LARGER * self.height:
+            return min(self.headings.index(height) + 1 if height in self.headings else 1, 6)
+        stands_out = lines[0].bold and not self.bold and height >= 0.95 * self.height
+        if stands_out and len(lines) <= 2 and not text.endswith((".", ",", ";")):
+            return min(len(self.headings) + 1, 6)
+        return 0
+
+
+def style_of(pages: Iterable[Sequence[Line]]) -> Style:
+    """The style of a document by (a sample of) its pages."""
+    letters: Counter[tuple[float, bool]] = Counter()
+    vocabulary: set[str] = set()
+    for lines in pages:
+        for line in lines:
+            letters[line.height, line.bold] += len(line.text)
+            broken = line.words[-1:] if line.hyphenated else []
+            vocabulary.update(_bare(word.text) for word in line.words if word not in broken)
+    if not letters:
+        return Style(10.0, False, (), frozenset())
+    (height, bold), _ = letters.most_common(1)[0]
+    larger = {size for size, _ in letters if size >= _LARGER * height}
+    return Style(height, bold, tuple(sorted(larger, reverse=True)), frozenset(vocabulary))
+
+
+@dataclass(frozen=True, slots=True)
+class PageBlock:
+    """A block with one box a page; `words` are spans of `text`. `broken`: its last word goes on
+    in the next block."""
+
+    kind: BlockKind
+    text: str
+    level: int
+    boxes: tuple[Box, ...]
+    words: tuple[Word, ...]
+    broken: bool = False
+
+
+def page_blocks(lines: Sequence[Line], style: Style) -> Iterator[PageBlock]:
+    """The blocks of a page's lines, in order."""
+    for kind, group in _joined_lists(_groups(lines, style), style):
+        level = style.level(group[0]) if kind is BlockKind.HEADING else 0
+        yield _block(kind, group, level, style)
+
+
+def _groups(lines: Sequence[Line], style: Style) -> Iterator[list[Line]]:
+    """Runs of lines that belong to one paragraph, heading, item or row."""
+    leading = _usual_leading(lines)
+    right = max((line.x1 for line in lines), default=0.0)
+    group: list[Line] = []
+    for line in lines:
+        if group and _parted(group, line, leading, right):
+            yield group
+            group = []
+        group.append(line)
+    if group:
+        yield group
+
+
+def _usual_leading(lines: Sequence[Line]) -> float:
+    steps = [
+        below.y1 - above.y1
+        for above, below in pairwise(lines)
+        if 0.5 * above.height < below.y1 - above.y1 < 2.5 * above.height
+    ]
+    return median(steps) if steps else 0.0
+
+
+def _parted(group: list[Line], line: Line, leading: float, right: float) -> bool:
+    above = group[-1]
+    if above.hyphenated:
+        return False
+    if abs(line.height - above.height) > 0.1 * above.height or line.bold != above.bold:
+        return True
+    if is_row(line) or is_row(above) or _BULLET.fullmatch(line.words[0].text):
+        return True
+    step = line.y1 - above.y1
+    if step < -0.5 * above.height:  # up again: the next column, or another table cell
+        return above.text.endswith(_ENDS) or not line.text[0].islower()
+    if step > _LEADING * max(leading, 1.05 * above.height):
+        return True
+    if not above.text.endswith(_ENDS):
+        return False
+    indented = line.x0 > min(each.x0 for each in group) + 0.8 * line.height and len(group) > 1
+    short = above.x1 < line.x0 + 0.8 * (max(right, line.x1) - line.x0)
+    return indented or short
+
+
+def is_row(line: Line) -> bool:
+    """Whether wide gaps part the line into cells."""
+    return len(_cells(line)) > 1
+
+
+def _cells(line: Line) -> list[list[PdfWord]]:
+    cells: list[list[PdfWord]] = [[]]
+    for word in line.words:
+        if cells[-1] and word.box.x0 - cells[-1][-1].box.x1 > _CELL_GAP * line.height:
+            cells.append([])
+        cells[-1].append(word)
+    return [cell for cell in cells if cell]
+
+
+def _joined_lists(
+    groups: Iterable[list[Line]], style: Style
+) -> Iterator[tuple[BlockKind, list[list[Line]]]]:
+    """Neighbouring items become one list, neighbouring rows one table."""
+    held: tuple[BlockKind, list[list[Line]]] | None = None
+    for group in groups:
+        kind = _kind(group, style)
+        joins = held and held[0] is kind and kind in (BlockKind.LIST, BlockKind.TABLE)
+        if held and joins:
+            held[1].append(group)
+            continue
+        if held:
+            yield held
+        held = (kind, [group])
+    if held:
+        yield held
+
+
+def _kind(group: list[Line], style: Style) -> BlockKind:
+    if style.level(group):
+        return BlockKind.HEADING
+    first = group[0]
+    if _BULLET.fullmatch(first.words[0].text) and len(first.words) > 1:
+        return BlockKind.LIST
+    return BlockKind.TABLE if is_row(first) else BlockKind.PARAGRAPH
+
+
+def _block(kind: BlockKind, groups: list[list[Line]], level: int, style: Style) -> PageBlock:
+    pieces: list[str] = []
+    words: list[Word] = []
+    at = 0
+
+    def write(text: str) -> None:
+        nonlocal at
+        pieces.append(text)
+        at += len(text)
+
+    for number, group in enumerate(groups):
+        if number:
+            write("\n")
+        for index, line in enumerate(group):
+            cells = _cells(line) if kind is BlockKind.TABLE else [line.words]
+            for column, cell in enumerate(cells):
+                for place, word in enumerate(cell):
+                    write("" if place == 0 and column == 0 else " | " if place == 0 else " ")
+                    words.append(Word(at, at + len(word.text), word.box))
+                    write(word.text)
+            if index + 1 < len(group):
+                write(_joint(line, group[index + 1], style))
+    boxes = [word.box for word in words]
+    around = boxes[0]
+    for box in boxes[1:]:
+        around = union(around, box)
+    broken = groups[-1][-1].hyphenated
+    return PageBlock(kind, "".join(pieces), level, (around,), tuple(words), broken)
+
+
+def goes_on(block: PageBlock, following: PageBlock) -> bool:
+    """Whether a paragraph at the end of a page is continued by the first one of the next."""
+    if block.kind is not BlockKind.PARAGRAPH or following.kind is not BlockKind.PARAGRAPH:
+        return False
+    return block.broken or (not block.text.endswith(_ENDS) and following.text[0].islower())
+
+
+def over_pages(block: PageBlock, following: PageBlock) -> PageBlock:
+    """The two as one block."""
+    joint = "" if block.broken else " "
+    shift = len(block.text) + len(joint)
+    return replace(
+        block,
+        text=block.text + joint + following.text,
+        boxes=block.boxes + following.boxes,
+        words=block.words
+        + tuple(Word(w.start + shift, w.end + shift, w.box) for w in following.words),
+        broken=following.broken,
+    )
+
+
+def _joint(line: Line, below: Line, style: Style) -> str:
+    """What stands between two lines of a paragraph: a blank, nothing where a word was broken, or
+    the hyphen where the word has one of its own (seen so elsewhere, before a capital, 3-year)."""
+    if not line.hyphenated:
+        return " "
+    left, right = line.words[-1].text, below.words[0].text
+    own = (
+        "-" in left
+        or not left[-1:].isalpha()
+        or not right[:1].islower()
+        or (
+            _bare(f"{left}-{right}") in style.vocabulary
+            and _bare(left + right) not in style.vocabulary
+        )
+    )
+    return "-" if own else ""
+
+
+def _bare(word: str) -> str:
+    return word.strip(".,;:!?()[]\"'“”‘’").lower()
