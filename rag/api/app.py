@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -24,8 +24,10 @@ from rag.api.loopback import LoopbackOnly
 from rag.api.parts import Parts, Turnstile
 from rag.api.refusals import Refusal, add_refusals
 from rag.api.sessions import open_sessions
-from rag.bootstrap import Attest
 from rag.ports import Queue
+
+if TYPE_CHECKING:
+    from rag.bootstrap import Attest
 
 RESOURCES = (health, accounts, collections, documents, jobs, versions, ask, answers, evaluation)
 REFUSALS: dict[int | str, dict[str, Any]] = {

@@ -6,15 +6,17 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
 from rag.api.sessions import Sessions
-from rag.bootstrap import Attest
 from rag.errors import Busy
 from rag.ports import Queue
 from rag.settings import Settings
+
+if TYPE_CHECKING:
+    from rag.bootstrap import Attest
 
 
 @dataclass(slots=True)

@@ -1,0 +1,179 @@
+"""The checks of `attest doctor`. Each looks at one promise and changes nothing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from rag.domain import LOCAL_USER, Answer, Collection, Filter
+from rag.errors import AttestError, BrokerUnavailable, Corrupt, NotFound
+from rag.ports import Delta, Row
+
+if TYPE_CHECKING:
+    from rag.bootstrap import Attest
+
+State = Literal["ok", "warning", "broken"]
+LEAST_DISK, LITTLE_DISK = 100 * 2**20, 2 * 2**30  # bytes free
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What one check found. `broken` fails the command, `warning` should pass by itself."""
+
+    check: str
+    state: State
+    detail: str
+
+
+def diagnose(attest: Attest, answers: int, progress: Callable[[str], None]) -> list[Checked]:
+    """Every check, in a fixed order; one that cannot be made is broken itself."""
+    checks: dict[str, Callable[[], Iterator[Checked]]] = {
+        "store": lambda: _store(attest),
+        "index": lambda: _indexes(attest),
+        "quotes": lambda: _quotes(attest, answers),
+        "broker": lambda: _broker(attest),
+        "weights": lambda: _weights(attest),
+        "disk": lambda: _disk(attest),
+    }
+    found: list[Checked] = []
+    for name, check in checks.items():
+        progress(f"checking {name}")
+        try:
+            found.extend(check())
+        except AttestError as exc:
+            found.append(Checked(name, "broken", str(exc)))
+    return found
+
+
+def _store(attest: Attest) -> Iterator[Checked]:
+    """The truth agrees with itself, blobs included, and the audit chain holds."""
+    from rag.store.doctor import examine
+
+    findings = examine(attest.store, attest.blobs, read_blobs=True)
+    for finding in findings:
+        state: State = "broken" if finding.severity == "error" else "warning"
+        yield Checked(f"store: {finding.code}", state, f"{finding.subject} {finding.message}")
+    if not findings:
+        yield Checked("store", "ok", "rows, blobs, generations and the audit chain agree")
+
+
+def _indexes(attest: Attest) -> Iterator[Checked]:
+    """The index holds exactly the live rows of the database (DERIVED)."""
+    with attest.store() as work:
+        collections = work.collections.all()
+    rows, sound = 0, True
+    for collection in collections:
+        if collection.generation == 0:
+            continue
+        with attest.store() as work:
+            live = _live(work.chunks.since(collection.id, 0))
+        index = attest.index(collection.id)
+        generation = index.catch_up()
+        held = _held(attest, collection, live, generation)
+        rows += len(live)
+        for wrong, what in ((live.keys() - held, "lacks"), (held - live.keys(), "still holds")):
+            if wrong:
+                sound = False
+                detail = f"{what} {len(wrong)} chunks, among them {sorted(wrong)[0]}"
+                yield Checked(f"index: {collection.name}", "broken", detail)
+    if sound:
+        yield Checked("index", "ok", f"compared {rows} live rows of {len(collections)} collections")
+
+
+def _live(delta: Delta) -> dict[str, Row]:
+    ended = {row for row, _ in delta.died}
+    return {row.chunk: row for row in delta.born if row.died is None and row.row not in ended}
+
+
+def _held(
+    attest: Attest, collection: Collection, live: dict[str, Row], generation: int
+) -> set[str]:
+    """What the dense leg returns when everything is asked for by someone who may read it all."""
+    if not live:
+        return set()
+    some = next(iter(live.values()))
+    readers = (row.readers for row in live.values() if row.readers is not None)
+    everyone = frozenset(collection.rights).union(*readers)
+    probe = np.asarray(some.vector, dtype=np.float32)
+    hits = attest.index(collection.id).dense(probe, Filter(generation, everyone), len(live) + 100)
+    return {hit.chunk for hit in hits}
+
+
+def _quotes(attest: Attest, limit: int) -> Iterator[Checked]:
+    """Each citation of recent answers is a slice of the stored text (EXACT)."""
+    texts: dict[str, str | None] = {}
+    quotes, sound = 0, True
+    for answer in _recent(attest, limit):
+        for citation in answer.citations:
+            text = texts.setdefault(citation.version, _text(attest, citation.version))
+            if text is None:  # purged since
+                continue
+            quotes += 1
+            if text[citation.start : citation.end] != citation.quote:
+                sound = False
+                where = f"{citation.version}[{citation.start}:{citation.end}]"
+                detail = f"answer {answer.id} quotes other words than {where} holds"
+                yield Checked("quotes", "broken", detail)
+    if sound:
+        yield Checked("quotes", "ok", f"compared {quotes} quotes with their sources")
+
+
+def _recent(attest: Attest, limit: int) -> Iterator[Answer]:
+    with attest.store() as work:
+        users = {LOCAL_USER.user, *(account.user for account in work.accounts.all())}
+        for collection in work.collections.all():
+            for user in sorted(users):
+                yield from work.answers.recent(collection.id, user, limit)
+
+
+def _text(attest: Attest, version: str) -> str | None:
+    with attest.store() as work:
+        try:
+            blob = work.documents.version(version).text_blob
+        except NotFound:
+            return None
+    try:
+        return attest.blobs.get(blob).decode("utf-8")
+    except NotFound as exc:
+        raise Corrupt(f"the text of version {version} is not stored; restore a backup") from exc
+
+
+def _broker(attest: Attest) -> Iterator[Checked]:
+    """Reachable; the built-in one may rest while `attest up` does not run."""
+    from ingestion.queue import CeleryQueue
+
+    try:
+        CeleryQueue(attest.settings).ping()
+    except BrokerUnavailable as exc:
+        own = attest.settings.broker_url is None
+        detail = "not running; `attest up` or `attest ingest --wait` starts it" if own else str(exc)
+        yield Checked("broker", "warning" if own else "broken", detail)
+    else:
+        yield Checked("broker", "ok", "reachable")
+
+
+def _weights(attest: Attest) -> Iterator[Checked]:
+    """There, and with the published hashes."""
+    from models.catalogue import CATALOGUE
+    from models.pull import located, verify
+    from rag.bootstrap import model_errors
+
+    published = {entry.name for entry in CATALOGUE}
+    for name in (attest.settings.model, attest.settings.embedder):
+        with model_errors():
+            if name in published:
+                verify(name, attest.settings.model_folder)
+                yield Checked(f"weights: {name}", "ok", "every hash as published")
+            else:
+                path = located(name, attest.settings.model_folder)
+                yield Checked(f"weights: {name}", "ok", f"{path}, of your own")
+
+
+def _disk(attest: Attest) -> Iterator[Checked]:
+    free = shutil.disk_usage(attest.settings.data).free
+    state: State = "broken" if free < LEAST_DISK else "warning" if free < LITTLE_DISK else "ok"
+    yield Checked("disk", state, f"{free / 2**30:.1f} GiB free under {attest.settings.data}")
