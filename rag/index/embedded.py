@@ -1,0 +1,135 @@
+"""Both legs over one collection in this process's memory, caught up by generation."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.domain import Filter, Hit, Leg
+from rag.index.analyse import analyse
+from rag.index.dense import DenseLeg
+from rag.index.lexical import Lexical
+from rag.index.lock import ReadWriteLock
+from rag.index.ranked import Ranked
+from rag.index.reference import RankBm25Lexical
+from rag.index.rows import RowTable
+from rag.index.tantivy_lexical import TantivyLexical
+from rag.ports import Delta, Store
+
+LexicalName = Literal["tantivy", "rank_bm25"]
+LEXICALS: dict[str, Callable[[], Lexical]] = {
+    "tantivy": TantivyLexical,
+    "rank_bm25": RankBm25Lexical,
+}
+
+
+class EmbeddedIndex:
+    """A `SearchIndex`. It holds nothing that the store does not: `forget` it at any time, and the
+    next question finds it built again with the same hits and scores. Safe to share by threads."""
+
+    def __init__(
+        self,
+        store: Store,
+        collection_id: str,
+        dimension: int,
+        lexical: LexicalName = "tantivy",
+    ) -> None:
+        self._store = store
+        self._collection = collection_id
+        self._dimension = dimension
+        self._lexical_name = lexical
+        self._applying = threading.Lock()  # one applier
+        self._lock = ReadWriteLock()  # no reader sees half a change
+        self._held = self._empty()
+
+    def _empty(self) -> _Held:
+        return _Held(DenseLeg(self._dimension), LEXICALS[self._lexical_name]())
+
+    @property
+    def generation(self) -> int:
+        """The newest generation applied."""
+        return self._held.generation
+
+    def catch_up(self) -> int:
+        """Apply what was committed since the last call; return the newest generation. Raises
+        Corrupt and IndexUnavailable, after which the next call builds everything anew."""
+        with self._applying:
+            delta = self._since(self._held.generation)
+            if delta.generation < self._held.generation:  # the store was put back to a backup
+                self._replace()
+                delta = self._since(0)
+            try:
+                self._apply(delta)
+            except BaseException:
+                self._replace()
+                raise
+            return self._held.generation
+
+    def forget(self) -> None:
+        """Drop everything that is held; the next `catch_up` builds it again from the store. This
+        is how rows that were purged from the store leave the memory."""
+        with self._applying:
+            self._replace()
+
+    def lexical(self, query: str, filter: Filter, k: int) -> list[Hit]:
+        """BM25 hits; none when the query has no token but stop words."""
+        tokens = analyse(query)
+        return self._search(
+            filter, Leg.LEXICAL, lambda held: held.lexical.search(tokens, held.rows.mask(filter), k)
+        )
+
+    def dense(self, vector: NDArray[np.float32], filter: Filter, k: int) -> list[Hit]:
+        """Cosine hits. Raises ModelError for a vector of another dimension or length than 1."""
+        return self._search(
+            filter, Leg.DENSE, lambda held: held.dense.search(vector, held.rows.mask(filter), k)
+        )
+
+    def _search(self, filter: Filter, leg: Leg, search: Callable[[_Held], Ranked]) -> list[Hit]:
+        if filter.generation > self._held.generation:
+            self.catch_up()
+        with self._lock.read():
+            held = self._held
+            ranked = search(held)
+            found = zip(ranked.positions.tolist(), ranked.scores.tolist(), strict=True)
+            return [
+                Hit(held.rows.chunks[position], score, rank, leg)
+                for rank, (position, score) in enumerate(found, start=1)
+            ]
+
+    def _since(self, generation: int) -> Delta:
+        with self._store() as work:
+            return work.chunks.since(self._collection, generation)
+
+    def _apply(self, delta: Delta) -> None:
+        held = self._held
+        if delta.generation == held.generation:
+            return
+        held.rows.check(delta.born)
+        vectors = held.dense.matrix(delta.born)
+        if delta.born:
+            held.lexical.add([analyse(row.text) for row in delta.born])
+        with self._lock.write():  # short: all that is slow is done above
+            held.rows.extend(delta.born)
+            held.rows.end(delta.died)
+            held.dense.extend(vectors)
+            held.lexical.show()
+            held.generation = delta.generation
+
+    def _replace(self) -> None:
+        fresh = self._empty()
+        with self._lock.write():
+            self._held = fresh
+
+
+class _Held:
+    """What is in memory at one generation; position i is the same row in all three."""
+
+    def __init__(self, dense: DenseLeg, lexical: Lexical) -> None:
+        self.rows = RowTable()
+        self.dense = dense
+        self.lexical = lexical
+        self.generation = 0

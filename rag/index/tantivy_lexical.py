@@ -1,0 +1,107 @@
+"""The lexical leg on tantivy, in memory: one writer thread, many readers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import tantivy
+from tantivy import Occur, Query
+
+from rag.errors import IndexUnavailable
+from rag.index.mask import Mask
+from rag.index.ranked import NOTHING, Ranked, exact_top
+
+_WRITER_BYTES = 32 * 2**20
+_FOREIGN = (ValueError, RuntimeError, OSError, OverflowError)  # all that tantivy raises
+
+
+class TantivyLexical:
+    """BM25 with tantivy's constants (k1 1.2, b 0.75, the `lexical` module's) and its one-byte
+    document lengths, exact up to 40 tokens.
+
+    tantivy adds a row's term scores in float32 in the order of the query's terms, so terms are
+    sorted: the same rows then score the same bit for bit, in one segment or in many.
+    """
+
+    def __init__(self) -> None:
+        builder = tantivy.SchemaBuilder()
+        builder.add_integer_field("position", indexed=True, fast=True)
+        builder.add_text_field("tokens", tokenizer_name="analysed", index_option="freq")
+        self._schema = builder.build()
+        self._index = tantivy.Index(self._schema)
+        analysed = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build()
+        self._index.register_tokenizer("analysed", analysed)
+        self._index.config_reader("manual")
+        self._writer = self._index.writer(heap_size=_WRITER_BYTES, num_threads=1)
+        self._searcher = self._index.searcher()
+        self._added = 0
+        self._permits: WeakKeyDictionary[Mask, Query] = WeakKeyDictionary()
+
+    def add(self, rows: Sequence[Sequence[str]]) -> None:
+        try:
+            for tokens in rows:
+                document = tantivy.Document()
+                # A Python int through Document(position=...) would kill the writer thread: its
+                # type is guessed, and a guess other than the schema's is fatal to tantivy.
+                document.add_integer("position", self._added)
+                document.add_text("tokens", " ".join(tokens))
+                self._writer.add_document(document)
+                self._added += 1
+            self._writer.commit()
+        except _FOREIGN as exc:
+            raise IndexUnavailable(
+                f"the lexical index stopped while rows were added: {exc}; it is built again from "
+                "the database at the next question"
+            ) from exc
+
+    def show(self) -> None:
+        try:
+            self._index.reload()
+        except _FOREIGN as exc:
+            raise IndexUnavailable(f"the lexical index cannot be read: {exc}") from exc
+        self._searcher = self._index.searcher()
+
+    def search(self, tokens: Sequence[str], mask: Mask, k: int) -> Ranked:
+        rows = self._searcher.num_docs
+        if k < 1 or not tokens or not mask.count or not rows:
+            return NOTHING
+        query = self._any_of(tokens)
+        wanted = min(k, mask.count)
+        # Few permitted rows: tantivy intersects with them. Many: the best rows overall hold
+        # enough permitted ones. The two cost alike where permitted^2 = 2 x wanted x rows.
+        if mask.count**2 < 2 * wanted * rows:
+            permit = self._permit(mask)
+            query, first = Query.boolean_query([(Occur.Must, permit), (Occur.Must, query)]), k + 1
+        else:
+            first = wanted * rows // mask.count + 16
+
+        def best(n: int) -> Ranked:
+            return self._best(query, min(n, rows + 1))
+
+        try:
+            return exact_top(best, mask.allowed, k, min(first, rows + 1))
+        except _FOREIGN as exc:
+            raise IndexUnavailable(f"the lexical index cannot be searched: {exc}") from exc
+
+    def _any_of(self, tokens: Sequence[str]) -> Query:
+        clauses = []
+        for token, times in sorted(Counter(tokens).items()):
+            term = Query.term_query(self._schema, "tokens", token, index_option="freq")
+            clauses.append((Occur.Should, Query.boost_query(term, times) if times > 1 else term))
+        return Query.boolean_query(clauses)
+
+    def _permit(self, mask: Mask) -> Query:
+        permit = self._permits.get(mask)
+        if permit is None:
+            rows = Query.term_set_query(self._schema, "position", mask.positions.tolist())
+            permit = self._permits[mask] = Query.const_score_query(rows, 0.0)
+        return permit
+
+    def _best(self, query: Query, n: int) -> Ranked:
+        hits = self._searcher.search(query, n, count=False).hits
+        positions = self._searcher.fast_field_values("position", [hit[1] for hit in hits])
+        scores = np.array([hit[0] for hit in hits], np.float64)
+        return Ranked(np.array(positions, np.int64), scores)
