@@ -1,0 +1,50 @@
+"""Two ranked lists to one. Pure functions; the result's hits have leg `hybrid`, ties go to the
+chunk that stood higher in either list, then by chunk id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rag.domain import Hit, Leg
+
+RRF_K = 60
+
+
+def convex(dense: Sequence[Hit], lexical: Sequence[Hit], dense_weight: float) -> list[Hit]:
+    """`w * dense + (1 - w) * lexical` over scores scaled to [0, 1] within each list (Bruch, Gai
+    and Ingber 2022, arXiv 2210.11934). A chunk that a list lacks counts 0 there, like that list's
+    last. Raises ValueError for a weight outside [0, 1]."""
+    if not 0 <= dense_weight <= 1:
+        raise ValueError(f"the dense weight is {dense_weight}; it must be between 0 and 1")
+    parts = ((dense_weight, _scaled(dense)), (1 - dense_weight, _scaled(lexical)))
+    scores: dict[str, float] = {}
+    for weight, scaled in parts:
+        for chunk, score in scaled.items():
+            scores[chunk] = scores.get(chunk, 0.0) + weight * score
+    return _ranked(scores, dense, lexical)
+
+
+def rrf(dense: Sequence[Hit], lexical: Sequence[Hit], k: int = RRF_K) -> list[Hit]:
+    """Reciprocal rank fusion: the sum of `1 / (k + rank)` over the lists (Cormack, Clarke and
+    Buettcher, SIGIR 2009)."""
+    scores: dict[str, float] = {}
+    for hit in (*dense, *lexical):
+        scores[hit.chunk] = scores.get(hit.chunk, 0.0) + 1 / (k + hit.rank)
+    return _ranked(scores, dense, lexical)
+
+
+def _scaled(hits: Sequence[Hit]) -> dict[str, float]:
+    """Scores moved to [0, 1] by the list's least and greatest; all 1 where these are equal."""
+    if not hits:
+        return {}
+    least = min(hit.score for hit in hits)
+    span = max(hit.score for hit in hits) - least
+    return {hit.chunk: (hit.score - least) / span if span > 0 else 1.0 for hit in hits}
+
+
+def _ranked(scores: Mapping[str, float], *lists: Sequence[Hit]) -> list[Hit]:
+    best: dict[str, int] = {}
+    for hit in (hit for hits in lists for hit in hits):
+        best[hit.chunk] = min(hit.rank, best.get(hit.chunk, hit.rank))
+    order = sorted(scores, key=lambda chunk: (-scores[chunk], best[chunk], chunk))
+    return [Hit(chunk, scores[chunk], rank, Leg.HYBRID) for rank, chunk in enumerate(order, 1)]

@@ -1,0 +1,109 @@
+"""Question to candidate passages: catch up, search the legs, fuse, fetch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from time import perf_counter
+
+from rag.domain import Condition, Filter, Hit, Leg, Passage
+from rag.errors import EmptyQuestion, ModelError
+from rag.ports import Embedder, SearchIndex, Store, Vectors
+
+Fuse = Callable[[Sequence[Hit], Sequence[Hit]], list[Hit]]  # (dense, lexical) -> hybrid
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """Passages best first, as of `generation`. Each one's `scores` holds what it has of "dense",
+    "lexical" and "hybrid"; `timings` are seconds per stage."""
+
+    generation: int
+    passages: tuple[Passage, ...]
+    timings: Mapping[str, float]
+
+
+def retrieve(
+    store: Store,
+    index: SearchIndex,
+    embedder: Embedder,
+    collection: str,
+    question: str,
+    groups: frozenset[str],
+    *,
+    fuse: Fuse,
+    leg: Leg = Leg.HYBRID,
+    candidates: int = 50,
+    conditions: tuple[Condition, ...] = (),
+    documents: frozenset[str] | None = None,
+    generation: int | None = None,
+) -> Retrieved:
+    """The passages of a collection (by id) that `groups` may read, for a question.
+
+    Each leg gives `candidates` hits; `fuse` joins them (`rag.fuse.convex` or `rrf` with its weight
+    bound). The newest committed generation is read once, unless an older one is asked for. Rights
+    are applied inside the legs, and once more in SQL when the texts are fetched. Raises
+    EmptyQuestion, and ModelError when the collection was embedded by another model.
+    """
+    if not question.strip():
+        raise EmptyQuestion("the question is empty; write what you want to know")
+    timings: dict[str, float] = {}
+    vectors: Vectors | None = None
+    if leg is not Leg.LEXICAL:
+        with _timed(timings, "embed"):
+            vectors = embedder.embed([question])
+    with _timed(timings, "catch_up"):
+        newest = index.catch_up()
+        at = newest if generation is None else min(generation, newest)
+    filter = Filter(at, groups, conditions, documents)
+    lists: dict[Leg, list[Hit]] = {}
+    if vectors is not None:
+        _require_embedder(store, collection, embedder)
+        with _timed(timings, "dense"):
+            lists[Leg.DENSE] = index.dense(vectors[0], filter, candidates)
+    if leg is not Leg.DENSE:
+        with _timed(timings, "lexical"):
+            lists[Leg.LEXICAL] = index.lexical(question, filter, candidates)
+    if leg is Leg.HYBRID:
+        with _timed(timings, "fuse"):
+            lists[Leg.HYBRID] = fuse(lists[Leg.DENSE], lists[Leg.LEXICAL])
+    with _timed(timings, "fetch"), store() as work:
+        found = work.chunks.passages(collection, [hit.chunk for hit in lists[leg]], filter)
+    return Retrieved(at, _scored(found, lists, leg), timings)
+
+
+def _require_embedder(store: Store, collection: str, embedder: Embedder) -> None:
+    with store() as work:
+        made_by = work.collections.get(collection).embedder
+    if made_by and made_by != embedder.identity:
+        raise ModelError(
+            f"the collection was embedded by {made_by}, but the settings name {embedder.identity}; "
+            "set the embedder back, or ingest the documents into a new collection"
+        )
+
+
+def _scored(
+    found: Sequence[Passage], lists: Mapping[Leg, Sequence[Hit]], leg: Leg
+) -> tuple[Passage, ...]:
+    scores: dict[str, dict[str, float]] = {}
+    for name, hits in lists.items():
+        for hit in hits:
+            scores.setdefault(hit.chunk, {})[name.value] = hit.score
+    return tuple(
+        replace(
+            passage,
+            score=scores[passage.chunk.id][leg.value],
+            scores=scores[passage.chunk.id],
+        )
+        for passage in found
+    )
+
+
+@contextmanager
+def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+    start = perf_counter()
+    try:
+        yield
+    finally:
+        timings[stage] = perf_counter() - start
