@@ -52,10 +52,15 @@ class Demo:
                 f"{shlex.join(line)}\nprinted something other than JSON: {done.stdout[:200]!r}"
             ) from exc
         if done.returncode:
-            reason = printed.get("error") or "see the message above"
+            reasons = [
+                f"  {each['path']}: {each['error']}"
+                for each in printed.get("documents", ())
+                if each["error"]
+            ] or [f"  {printed.get('message', 'see the message above')}"]
             raise StepFailed(
-                f"{shlex.join(line)}\nended with exit code {done.returncode}: {reason}\n"
-                f"to mend it: {mend}"
+                f"{shlex.join(line)}\nended with exit code {done.returncode}:\n"
+                + "\n".join(reasons)
+                + f"\nto mend it: {mend}"
             )
         return printed
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import runpy
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +141,37 @@ def test_every_requirement_is_pinned() -> None:
         if name != PROJECT["project"]["name"]:
             assert name in pins, f"{name} is not in constraints.txt: run make pin"
             assert requirement.specifier.contains(pins[name]), f"{line}, pinned {pins[name]}"
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level names of what a file imports, inside functions too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def test_every_import_is_a_declared_requirement() -> None:
+    """What only comes along with another package can go away with its next version."""
+    declared = {
+        canonicalize_name(Requirement(line).name)
+        for extra in ("postgresql", "rabbitmq")
+        for line in (
+            *PROJECT["project"]["dependencies"],
+            *PROJECT["project"]["optional-dependencies"].get(extra, []),
+        )
+    }
+    named = packages_distributions()
+    missing = {}
+    for path in (path for top in TOPS for path in (ROOT / top).rglob("*.py")):
+        for name in imported(path) - set(TOPS) - sys.stdlib_module_names:
+            owners = {canonicalize_name(owner) for owner in named.get(name, [name])}
+            if not owners & declared:
+                missing[name] = str(path.relative_to(ROOT))
+    assert missing == {}
 
 
 # --- pages -------------------------------------------------------------------------------------
