@@ -19,6 +19,7 @@ _LARGER = 1.12  # a heading's height over the body's
 _LEADING = 1.3  # a gap wider than this many usual line distances parts paragraphs
 _CELL_GAP = 1.8  # line heights between two cells of a row
 _LONGEST_HEADING = 160
+_SHORTEST_HEADINGS = 6  # letters that a size must have to count as a level of headings
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +35,12 @@ class Style:
     def level(self, lines: Sequence[Line]) -> int:
         """The heading level of lines that form one block, 0 for body text."""
         text = " ".join(line.text for line in lines)
-        if len(text) > _LONGEST_HEADING or not any(c.isalpha() for c in text):
+        letters = sum(c.isalpha() for c in text)
+        if len(text) > _LONGEST_HEADING or letters < 3 or lines[0].turned:
             return 0
         height = lines[0].height
         if height >= _LARGER * self.height:
-            return min(self.headings.index(height) + 1 if height in self.headings else 1, 6)
+            return min(1 + sum(larger > 1.04 * height for larger in self.headings), 6)
         stands_out = lines[0].bold and not self.bold and height >= 0.95 * self.height
         if stands_out and len(lines) <= 2 and not text.endswith((".", ",", ";")):
             return min(len(self.headings) + 1, 6)
@@ -50,15 +52,19 @@ def style_of(pages: Iterable[Sequence[Line]]) -> Style:
     letters: Counter[tuple[float, bool]] = Counter()
     vocabulary: set[str] = set()
     for lines in pages:
-        for line in lines:
+        for line in (line for line in lines if not line.turned):
             letters[line.height, line.bold] += len(line.text)
             broken = line.words[-1:] if line.hyphenated else []
             vocabulary.update(_bare(word.text) for word in line.words if word not in broken)
     if not letters:
         return Style(10.0, False, (), frozenset())
     (height, bold), _ = letters.most_common(1)[0]
-    larger = {size for size, _ in letters if size >= _LARGER * height}
-    return Style(height, bold, tuple(sorted(larger, reverse=True)), frozenset(vocabulary))
+    headings: list[float] = []
+    for size in sorted({size for size, _ in letters if size >= _LARGER * height}, reverse=True):
+        rare = sum(letters[size, weight] for weight in (True, False)) < _SHORTEST_HEADINGS
+        if not rare and (not headings or size < 0.92 * headings[-1]):
+            headings.append(size)
+    return Style(height, bold, tuple(headings), frozenset(vocabulary))
 
 
 @dataclass(frozen=True, slots=True)

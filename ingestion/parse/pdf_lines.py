@@ -7,6 +7,7 @@ character. Boxes come out in points from the top left of the page as it is shown
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,17 +21,20 @@ _BOLD_WEIGHT = 600
 _BOLD_NAMES = ("bold", "black", "heavy")
 _FINE = 1000  # device units a point, since pdfium maps to whole numbers
 
+Rect = tuple[float, float, float, float]
 Point = Callable[[float, float], tuple[float, float]]
 
 
 @dataclass(slots=True)
 class PdfWord:
-    """Characters without a blank between them. `height` is the font's line height in points."""
+    """Characters without a blank between them. `height` is the font's line height in points;
+    `turned` text stands on its side."""
 
     text: str
     box: Box
     height: float
     bold: bool
+    turned: bool = False
 
 
 @dataclass(slots=True)
@@ -67,7 +71,12 @@ class Line:
 
     @property
     def bold(self) -> bool:
-        return all(word.bold for word in self.words if any(c.isalnum() for c in word.text))
+        worded = [word for word in self.words if any(c.isalnum() for c in word.text)]
+        return bool(worded) and all(word.bold for word in worded)
+
+    @property
+    def turned(self) -> bool:
+        return self.words[0].turned
 
     @property
     def text(self) -> str:
@@ -80,16 +89,43 @@ def page_lines(page: Any, number: int) -> list[Line]:
 
     sheet = page.get_textpage()
     try:
-        return list(_lines(pdfium, sheet, number, _to_top_left(pdfium, page)))
+        turn = math.radians(page.get_rotation())
+        return list(_rejoined(_lines(pdfium, sheet, number, _to_top_left(pdfium, page), turn)))
     finally:
         sheet.close()
 
 
-def _lines(pdfium: Any, sheet: Any, number: int, point: Point) -> Iterator[Line]:
+def _rejoined(lines: Iterator[Line]) -> Iterator[Line]:
+    """Lines with the pieces that stand on them but were told apart: raised notes, formulas."""
+    held: Line | None = None
+    for line in lines:
+        if held and _continues(held, line):
+            held.words.extend(line.words)
+            held.hyphenated = line.hyphenated
+            continue
+        if held:
+            yield held
+        held = line
+    if held:
+        yield held
+
+
+def _continues(line: Line, piece: Line) -> bool:
+    if line.hyphenated or line.turned or piece.turned:
+        return False
+    last, first = line.words[-1].box, piece.words[0].box
+    overlap = min(line.y1, first.y1) - max(line.y0, first.y0)
+    gap = first.x0 - last.x1
+    return overlap > 0.35 * min(last.y1 - last.y0, first.y1 - first.y0) and (
+        -0.3 * line.height <= gap <= 0.8 * line.height
+    )
+
+
+def _lines(pdfium: Any, sheet: Any, number: int, point: Point, turn: float) -> Iterator[Line]:
     line = Line()
     letters: list[str] = []
-    box = (0.0, 0.0, 0.0, 0.0)
-    first = 0
+    box: Rect = (0.0, 0.0, 0.0, 0.0)
+    first, height, on_side = 0, 0.0, False
     rect = pdfium.FS_RECTF()
 
     def end_word() -> None:
@@ -97,7 +133,7 @@ def _lines(pdfium: Any, sheet: Any, number: int, point: Point) -> Iterator[Line]
             text = clean("".join(letters))
             if text:
                 bold = _is_bold(pdfium, sheet, first)
-                line.words.append(PdfWord(text, Box(number, *box), box[3] - box[1], bold))
+                line.words.append(PdfWord(text, Box(number, *box), height, bold, on_side))
             letters.clear()
 
     for index in range(sheet.count_chars()):
@@ -115,14 +151,19 @@ def _lines(pdfium: Any, sheet: Any, number: int, point: Point) -> Iterator[Line]
             continue
         pdfium.FPDFText_GetLooseCharBox(sheet, index, rect)
         at = _box(point, rect)
-        if letters and at[1] < box[3] and at[3] > box[1]:
+        follows = bool(letters or line.words) and _beside(box, at)
+        turned = not follows and _is_turned(pdfium, sheet, index, turn)
+        follows = follows or (turned and _above(box, at))
+        if letters and follows:
             box = (min(box[0], at[0]), min(box[1], at[1]), max(box[2], at[2]), max(box[3], at[3]))
         else:
             end_word()
-            if line.words and not _beside(line.words[-1].box, at):
+            if line.words and not follows:
                 yield line
                 line = Line()
             box, first = at, index
+            on_side = turned or (on_side and follows)
+            height = at[2] - at[0] if on_side else at[3] - at[1]
         letters.append(letter)
     end_word()
     if line.words:
@@ -138,11 +179,22 @@ def _letter(code: int) -> str:
     return chr(code) if 0 < code <= 0x10FFFF else "\ufffd"
 
 
-def _beside(box: Box, at: tuple[float, float, float, float]) -> bool:
-    return min(box.y1, at[3]) > max(box.y0, at[1])
+def _beside(box: Rect, at: Rect) -> bool:
+    """Whether two boxes share a horizontal line."""
+    return min(box[3], at[3]) > max(box[1], at[1])
 
 
-def _box(point: Point, rect: Any) -> tuple[float, float, float, float]:
+def _above(box: Rect, at: Rect) -> bool:
+    """Whether two boxes share a vertical line."""
+    return min(box[2], at[2]) > max(box[0], at[0])
+
+
+def _is_turned(pdfium: Any, sheet: Any, index: int, turn: float) -> bool:
+    """Whether the character stands on its side on the page as it is shown."""
+    return abs(math.sin(pdfium.FPDFText_GetCharAngle(sheet, index) - turn)) > 0.7
+
+
+def _box(point: Point, rect: Any) -> Rect:
     ax, ay = point(rect.left, rect.top)
     bx, by = point(rect.right, rect.bottom)
     return min(ax, bx), min(ay, by), max(ax, bx), max(ay, by)

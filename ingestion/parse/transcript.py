@@ -28,7 +28,7 @@ _LIGATURES |= {0xFB05: "st", 0xFB06: "st"}
 
 
 def clean(text: str) -> str:
-    """`text` with line ends as \\n, every blank as a space, ligatures as letters, nothing unseen."""
+    """`text` with line ends as \\n, blanks as spaces, ligatures as letters, nothing unseen."""
     text = _BREAKS.sub("\n", text)
     text = _UNSEEN.sub("", _BLANKS.sub(" ", text)).translate(_LIGATURES)
     return _SURROGATES.sub("\ufffd", text)
