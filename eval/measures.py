@@ -35,7 +35,7 @@ METRICS: tuple[Metric, ...] = (
 ABOUT = {metric.name: metric for metric in METRICS}
 
 _REFUSED = Score.unscored("it was refused")
-_NO_GOLD = Score.unscored("no gold passage in this prompt")
+_NO_GOLD = Score.unscored("the question has no gold passage")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +89,8 @@ class Measures:
             "alce_citation_recall": _score(citation.alce_recall(*args), empty),
             "alce_citation_precision": _score(citation.alce_precision(*args), empty),
         }
-        gold = [id for id in asked.gold if id in reply.passages]
-        why = f"cited {list(reply.cited)}, gold {gold}"
+        gold = asked.gold  # all of them: one that packing dropped cannot be cited, and counts
+        why = f"cited {list(reply.cited)}, gold {list(gold)}"
         pairs = {
             "citation_precision": citation.gold_precision(reply.cited, gold),
             "citation_recall": citation.gold_recall(reply.cited, gold),

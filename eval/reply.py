@@ -68,9 +68,9 @@ def split(text: str) -> list[str]:
     parts: list[str] = []
     start = 0
     for match in _END.finditer(text):
-        if match["stop"] == "." and "[" not in match[0]:
-            if _ABBREVIATED.search(text[start : match.start()]):
-                continue
+        bare = match["stop"] == "." and "[" not in match[0]
+        if bare and _ABBREVIATED.search(text[start : match.start()]):
+            continue
         parts.append(text[start : match.end()].strip())
         start = match.end()
     parts.append(text[start:].strip())

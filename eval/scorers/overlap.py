@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache
 
 import Stemmer
 
@@ -51,10 +50,6 @@ def content_precision(answer: str, passages: Sequence[str]) -> float | None:
 
 def content_stems(text: str) -> list[str]:
     words = [word for word in _WORD.findall(text.lower()) if word not in _FUNCTION_WORDS]
-    stems: list[str] = _stemmer().stemWords(words)
+    stemmer = Stemmer.Stemmer("english")  # not shared: it is not safe between threads
+    stems: list[str] = stemmer.stemWords(words)
     return stems
-
-
-@cache
-def _stemmer() -> Stemmer.Stemmer:
-    return Stemmer.Stemmer("english")
