@@ -22,6 +22,8 @@ def create_collection(
     store: Store, who: Principal, name: str, rights: Mapping[str, Right] | None = None
 ) -> Collection:
     """By default every group of `who` may MANAGE it. Raises Conflict, BadName, BadInput."""
+    if "/" in name or not name.strip("."):
+        raise BadName(f"a collection's name is one part of an address; {name!r:.120} cannot be one")
     granted = dict(rights) if rights else dict.fromkeys(who.groups, Right.MANAGE)
     _keeps_a_manager(granted, who)
     with store() as work:

@@ -17,6 +17,7 @@ from rag.api import (
     evaluation,
     health,
     jobs,
+    pages,
     versions,
 )
 from rag.api.limits import BodyLimit
@@ -29,7 +30,18 @@ from rag.ports import Queue
 if TYPE_CHECKING:
     from rag.bootstrap import Attest
 
-RESOURCES = (health, accounts, collections, documents, jobs, versions, ask, answers, evaluation)
+RESOURCES = (
+    health,
+    accounts,
+    collections,
+    documents,
+    jobs,
+    versions,
+    pages,
+    ask,
+    answers,
+    evaluation,
+)
 REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": Refusal, "description": said}
     for status, said in {

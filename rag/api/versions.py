@@ -6,9 +6,8 @@ from fastapi import APIRouter, Query
 
 from rag.api.access import Reader
 from rag.api.parts import Here, Parts
-from rag.domain import Block, Right, Version, Word
+from rag.domain import Block, Right, Version
 from rag.errors import BadInput, UnknownDocument
-from rag.layout import load_layout
 from rag.reach import document_for, version_for
 from rag.views import Extract, Text
 
@@ -84,14 +83,3 @@ def blocks(id: str, who: Reader, here: Here) -> list[Block]:
     with here.attest.store() as work:
         version_for(work, id, who)
         return work.documents.blocks(id)
-
-
-@router.get("/versions/{id}/pages/{page}/words")
-def words(id: str, page: int, who: Reader, here: Here) -> list[Word]:
-    """Where each word of the page stands; empty for formats without pages."""
-    with here.attest.store() as work:
-        _, version = version_for(work, id, who)
-    if version.layout_blob is None:
-        return []
-    layout = load_layout(here.attest.blobs.get(version.layout_blob))
-    return [word for word in layout.words() if word.box.page == page]

@@ -1,0 +1,44 @@
+"""Pages of a version: where their words stand, and how they look."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+
+from rag.api.access import Reader
+from rag.api.page_image import page_image
+from rag.api.parts import Here
+from rag.domain import Word
+from rag.errors import UnknownDocument
+from rag.layout import load_layout
+from rag.reach import version_for
+
+router = APIRouter(prefix="/versions/{id}/pages/{page}", tags=["pages"])
+Page = Annotated[int, Path(ge=1, description="counts from 1")]
+
+
+@router.get("/words")
+def words(id: str, page: Page, who: Reader, here: Here) -> list[Word]:
+    """Where each word of the page stands; empty for formats without pages."""
+    with here.attest.store() as work:
+        _, version = version_for(work, id, who)
+    if version.layout_blob is None:
+        return []
+    layout = load_layout(here.attest.blobs.get(version.layout_blob))
+    return [word for word in layout.words() if word.box.page == page]
+
+
+@router.get("/image", response_class=Response, responses={200: {"content": {"image/png": {}}}})
+def image(
+    id: str, page: Page, who: Reader, here: Here, scale: float = Query(1.5, ge=0.1, le=6)
+) -> Response:
+    """The page as PNG, `scale` pixels a point; of PDF documents only."""
+    with here.attest.store() as work:
+        _, version = version_for(work, id, who)
+    if version.media_type != "application/pdf" or version.pages is None or page > version.pages:
+        raise UnknownDocument(f"version {id!r} has no page {page} to be drawn")
+    drawn = page_image(here.attest.blobs.get(version.sha256), page, scale)
+    # A version never changes, but rights may: kept by the browser for a while, by no one between.
+    headers = {"Cache-Control": "private, max-age=300"}
+    return Response(drawn, media_type="image/png", headers=headers)
