@@ -48,7 +48,11 @@ def _load_gguf(path: Path, dtype: torch.dtype, device: torch.device | str) -> Ch
 
 
 def _load_folder(folder: Path, dtype: torch.dtype, device: torch.device | str) -> Checkpoint:
-    config = config_from_hugging_face(json.loads((folder / "config.json").read_text("utf-8")))
+    try:
+        raw = json.loads((folder / "config.json").read_text("utf-8"))
+    except (ValueError, OSError) as exc:
+        raise WeightsCorrupt(f"{folder / 'config.json'} cannot be read: {exc}") from exc
+    config = config_from_hugging_face(raw)
     files = _safetensors(folder)
     weights: dict[str, Tensor] = {}
     for file in files:

@@ -13,13 +13,15 @@ FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
 
 @dataclass(frozen=True, slots=True)
 class RopeScaling:
-    """Llama 3's frequency scaling (`kind` "llama3") or plain division by `factor` ("linear")."""
+    """Llama 3's frequency scaling (`kind` "llama3"), plain division by `factor` ("linear"), or
+    division of each frequency by its own of `factors` ("factors", as GGUF files store it)."""
 
     kind: str
     factor: float
     low_frequency: float = 1.0
     high_frequency: float = 4.0
     original_positions: int = 8192
+    factors: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,17 @@ class ModelConfig:
     windowed_from: int = 0  # first layer with the window
     rope_scaling: RopeScaling | None = None
 
+    def __post_init__(self) -> None:
+        """Raises UnsupportedCheckpoint when the numbers cannot make a decoder."""
+        sizes = (self.vocab_size, self.width, self.layers, self.heads, self.kv_heads)
+        if min(*sizes, self.head_width, self.ffn_width, self.positions) < 1:
+            raise UnsupportedCheckpoint(f"a size in the configuration is below 1: {self}")
+        if self.heads % self.kv_heads or self.head_width % 2:
+            raise UnsupportedCheckpoint(
+                f"{self.heads} heads of width {self.head_width} over {self.kv_heads} key/value "
+                "heads cannot be: the heads must divide evenly, and their width be even"
+            )
+
     @property
     def groups(self) -> int:
         """Query heads per key/value head."""
@@ -52,7 +65,17 @@ class ModelConfig:
 
 
 def config_from_hugging_face(raw: Mapping[str, Any]) -> ModelConfig:
-    """Read a checkpoint's `config.json`. Raises UnsupportedCheckpoint for another family."""
+    """Read a checkpoint's `config.json`. Raises UnsupportedCheckpoint for another family, or when
+    a value is missing or cannot be used."""
+    try:
+        return _from_hugging_face(raw)
+    except (KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError) as exc:
+        raise UnsupportedCheckpoint(
+            f"the checkpoint's config.json cannot be used: {type(exc).__name__}: {exc}"
+        ) from exc
+
+
+def _from_hugging_face(raw: Mapping[str, Any]) -> ModelConfig:
     family = raw.get("model_type")
     if family not in FAMILIES:
         raise UnsupportedCheckpoint(
@@ -89,7 +112,14 @@ def _window(family: str, raw: Mapping[str, Any]) -> tuple[int | None, int]:
     if family == "mistral":
         return (int(window) if window else None), 0
     if family in ("qwen2", "qwen3") and raw.get("use_sliding_window") and window:
-        return int(window), int(raw.get("max_window_layers", 0))
+        start = int(raw.get("max_window_layers", 0))
+        kinds = raw.get("layer_types") or []
+        if any((kind == "sliding_attention") != (i >= start) for i, kind in enumerate(kinds)):
+            raise UnsupportedCheckpoint(
+                f"layer_types {kinds} is not supported: only the layers from max_window_layers "
+                f"({start}) on can have a sliding window"
+            )
+        return int(window), start
     return None, 0
 
 

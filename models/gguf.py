@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.config import ModelConfig
+from models.config import ModelConfig, RopeScaling
 from models.errors import UnsupportedCheckpoint, WeightsCorrupt, WeightsMissing
 
 _NAMES = {
@@ -48,7 +48,10 @@ class GGUF:
     def config(self) -> ModelConfig:
         if self.family not in ("llama", "qwen2", "qwen3"):
             raise UnsupportedCheckpoint(f"GGUF architecture {self.family!r} is not supported")
-        read = lambda key, default=None: self.field(f"{self.family}.{key}", default)  # noqa: E731
+
+        def read(key: str, default: Any = None) -> Any:
+            return self.field(f"{self.family}.{key}", default)
+
         width, heads = int(read("embedding_length")), int(read("attention.head_count"))
         tensors = {t.name for t in self._reader.tensors}
         return ModelConfig(
@@ -65,7 +68,21 @@ class GGUF:
             tied="output.weight" not in tensors,
             qkv_bias="blk.0.attn_q.bias" in tensors,
             qk_norm="blk.0.attn_q_norm.weight" in tensors,
+            rope_scaling=self._rope_scaling(),
         )
+
+    def _rope_scaling(self) -> RopeScaling | None:
+        """Llama 3.1 and later keep their scaling as a tensor of divisors, one a frequency."""
+        for tensor in self._reader.tensors:
+            if tensor.name == "rope_freqs.weight":
+                return RopeScaling("factors", 1.0, factors=tuple(map(float, tensor.data)))
+        kind = self.field(f"{self.family}.rope.scaling.type", "none")
+        if kind == "none":
+            return None
+        if kind == "linear":
+            factor = float(self.field(f"{self.family}.rope.scaling.factor", 1.0))
+            return RopeScaling("linear", factor)
+        raise UnsupportedCheckpoint(f"GGUF RoPE scaling {kind!r} is not supported")
 
     def weights(self) -> dict[str, Tensor]:
         """Float32 tensors under their Hugging Face names. Llama-family files keep the rows of q

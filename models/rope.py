@@ -23,6 +23,8 @@ def frequencies(config: ModelConfig) -> Tensor:
 def _scaled(base: Tensor, scaling: RopeScaling) -> Tensor:
     if scaling.kind == "linear":
         return base / scaling.factor
+    if scaling.kind == "factors":
+        return base / torch.tensor(scaling.factors)
     wavelength = 2 * math.pi / base
     low = scaling.original_positions / scaling.low_frequency
     high = scaling.original_positions / scaling.high_frequency

@@ -12,7 +12,7 @@ from tokenizers import AddedToken, Regex, decoders, pre_tokenizers
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers.models import BPE
 
-from models.errors import UnsupportedCheckpoint, WeightsMissing
+from models.errors import UnsupportedCheckpoint, WeightsCorrupt, WeightsMissing
 from models.gguf import GGUF
 
 _CONTROL = 3  # GGUF's token type of control tokens
@@ -95,7 +95,10 @@ def tokenizer_from_gguf(file: GGUF) -> Tokenizer:
     tokens: list[str] = file.field("tokenizer.ggml.tokens")
     kinds: list[int] = file.field("tokenizer.ggml.token_type")
     merges = [tuple(m.split(" ", 1)) for m in file.field("tokenizer.ggml.merges")]
-    fast = FastTokenizer(BPE({t: i for i, t in enumerate(tokens)}, merges, fuse_unk=False))
+    try:
+        fast = FastTokenizer(BPE({t: i for i, t in enumerate(tokens)}, merges, fuse_unk=False))
+    except Exception as exc:  # tokenizers raises nothing narrower
+        raise WeightsCorrupt(f"the GGUF file's vocabulary cannot be used: {exc}") from exc
     fast.pre_tokenizer = _pre_tokenizer(str(file.field("tokenizer.ggml.pre", "default")))
     fast.decoder = decoders.ByteLevel()
     for token, kind in zip(tokens, kinds, strict=True):
@@ -128,10 +131,18 @@ def tokenizer_from_folder(folder: Path) -> Tokenizer:
     path = folder / "tokenizer.json"
     if not path.is_file():
         raise WeightsMissing(f"{folder} has no tokenizer.json")
-    fast = FastTokenizer.from_file(str(path))
-    read = lambda name: (  # noqa: E731
-        json.loads((folder / name).read_text("utf-8")) if (folder / name).is_file() else {}
-    )
+    try:
+        fast = FastTokenizer.from_file(str(path))
+    except Exception as exc:  # tokenizers raises nothing narrower
+        raise WeightsCorrupt(f"{path} cannot be read: {exc}") from exc
+
+    def read(name: str) -> dict[str, Any]:
+        file = folder / name
+        try:
+            return dict(json.loads(file.read_text("utf-8"))) if file.is_file() else {}
+        except (ValueError, TypeError) as exc:
+            raise WeightsCorrupt(f"{file} cannot be read: {exc}") from exc
+
     settings = read("tokenizer_config.json")
     jinja = folder / "chat_template.jinja"
     template = jinja.read_text("utf-8") if jinja.is_file() else settings.get("chat_template", "")

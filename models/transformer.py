@@ -147,7 +147,8 @@ class Transformer(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """(..., vocabulary) in float32."""
-        return self.head(hidden).to(torch.float32)
+        logits: Tensor = self.head(hidden)
+        return logits.to(torch.float32)
 
     def _windowed(self, seen: Tensor, past: int, tokens: int) -> Tensor | None:
         if self.config.window is None:
