@@ -48,18 +48,24 @@ def parser() -> Parser:
         parents=[common],
         description="Answers from your own documents; every sentence cited and checked.",
     )
-    made.set_defaults(data=None, json=False, user=None)
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for family in FAMILIES:
         family.add(commands, common)
     return made
 
 
+def parse(given: Sequence[str]) -> argparse.Namespace:
+    """Raises BadUsage. The defaults stand here, since a default on a shared option would make the
+    command's own parser forget what stood before its name."""
+    defaults = argparse.Namespace(data=None, json=False, user=None)
+    return parser().parse_args(given, defaults)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     terminal = Terminal(json="--json" in given)
     try:
-        asked = parser().parse_args(given)
+        asked = parse(given)
     except BadUsage as exc:
         terminal.say(f"{exc.usage}attest: {exc}")
         if terminal.json:

@@ -8,7 +8,9 @@ from typing import Any
 
 from rag.commands.opening import opened
 from rag.commands.terminal import Terminal
-from rag.domain import Leg
+
+LEGS = ("hybrid", "dense", "lexical", "rrf")
+CONTEXTS = ("given", "oracle", "none", "hybrid", "dense", "lexical")
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -17,21 +19,29 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
     running = verbs.add_parser("run", parents=[common], help="answers from the passages given")
     running.add_argument("file", type=Path, metavar="FILE.jsonl.gz")
-    running.add_argument("--limit", type=_count, metavar="N")
-    running.add_argument("--distractors", type=_count, default=0, metavar="N")
+    running.add_argument("--limit", type=count, metavar="N", help="the first N records")
+    running.add_argument("--distractors", type=count, default=0, metavar="N")
     running.add_argument("--predictions", type=Path, metavar="OUT.jsonl")
     running.add_argument("--adapter", metavar="NAME|none")
     running.add_argument("--seed", type=int, default=0)
+    running.add_argument(
+        "--context", choices=CONTEXTS, default="given", help="where the passages come from"
+    )
+    running.add_argument("--unanswerable-by-removal", action="store_true")
+    running.add_argument("--spread", action="store_true", help="take the N from the whole file")
+    running.add_argument("--gate", type=Path, metavar="FILE", help="exit 1 below these values")
     running.set_defaults(run=run)
 
-    finding = verbs.add_parser("retrieval", parents=[common], help="a BEIR folder")
+    finding = verbs.add_parser("retrieval", parents=[common], help="a folder in BEIR's format")
     finding.add_argument("folder", type=Path, metavar="FOLDER")
-    finding.add_argument("--leg", choices=[leg.value for leg in Leg], default="hybrid")
-    finding.add_argument("--limit", type=_count, metavar="N")
+    finding.add_argument("--leg", choices=LEGS, default="hybrid")
+    finding.add_argument("--limit", type=count, metavar="N", help="the first N queries")
+    finding.add_argument("--seed", type=int, default=0)
+    finding.add_argument("--graded", action="store_true", help="keep the grades of the qrels")
     finding.set_defaults(run=retrieval)
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
     value = int(text)
     if value < 0:
         raise argparse.ArgumentTypeError("a number from 0 up")
@@ -39,6 +49,7 @@ def _count(text: str) -> int:
 
 
 def run(asked: argparse.Namespace, terminal: Terminal) -> int:
+    """Exit 1 when a gate was given and not passed."""
     from eval import commands
 
     with opened(asked, create=True) as attest:
@@ -50,10 +61,14 @@ def run(asked: argparse.Namespace, terminal: Terminal) -> int:
             predictions=asked.predictions,
             adapter=asked.adapter,
             seed=asked.seed,
+            context=asked.context,
+            unanswerable_by_removal=asked.unanswerable_by_removal,
+            spread=asked.spread,
+            gate=asked.gate,
             progress=terminal.progress,
         )
     terminal.result(report, commands.text(report))
-    return 0
+    return 0 if report.get("gate", {}).get("passed", True) else 1
 
 
 def retrieval(asked: argparse.Namespace, terminal: Terminal) -> int:
@@ -63,8 +78,10 @@ def retrieval(asked: argparse.Namespace, terminal: Terminal) -> int:
         report = commands.retrieval(
             attest,
             asked.folder,
-            leg=Leg(asked.leg),
+            leg=asked.leg,
             limit=asked.limit,
+            seed=asked.seed,
+            graded=asked.graded,
             progress=terminal.progress,
         )
     terminal.result(report, commands.text(report))
