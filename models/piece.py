@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """`text` to append, how many tokens it took, and the sum of their log-probabilities (nats)."""
+    """`text` to append, how many tokens it took, and the sum of their log-probabilities (nats).
+    `refusal` is the probability, before the first token, that the reader would rather refuse."""
 
     text: str
     tokens: int
     logprob: float
+    refusal: float = 0.0

@@ -60,11 +60,13 @@ class Reranker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One streamed step of generation. `logprob` is the sum over its tokens, in nats."""
+    """One streamed step of generation. `logprob` is the sum over its tokens, in nats; `refusal`
+    the probability, before the first token, that the reader would rather refuse."""
 
     text: str
     tokens: int
     logprob: float
+    refusal: float = 0.0
 
 
 class Generator(Protocol):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.domain import Filter, Hit, Leg
-from rag.index.analyse import analyse
+from rag.analyse import analyse
 from rag.index.dense import DenseLeg
 from rag.index.lexical import Lexical
 from rag.index.lock import ReadWriteLock

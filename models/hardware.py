@@ -1,0 +1,27 @@
+"""What this machine can compute with."""
+
+from __future__ import annotations
+
+import torch
+
+from models.errors import ModelError
+
+
+def choose_device(wanted: str) -> torch.device:
+    """ "auto" is CUDA where there is some. Raises ModelError for CUDA without a GPU."""
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ModelError("device is 'cuda', but torch sees no CUDA GPU here; set it to 'cpu'")
+    return torch.device(wanted)
+
+
+def choose_dtype(wanted: str, device: torch.device) -> torch.dtype:
+    """ "auto" is bfloat16 where the processor multiplies in it; elsewhere that would be many times
+    slower than float32."""
+    if wanted != "auto":
+        return torch.float32 if wanted == "float32" else torch.bfloat16
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    fast = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.bfloat16 if fast else torch.float32

@@ -1,0 +1,366 @@
+"""The one page: retrieve, fuse, rerank, pack, generate, cite, verify."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from time import perf_counter
+
+from rag.cite import Cited, attribute
+from rag.domain import (
+    Answer,
+    Box,
+    Citation,
+    Collection,
+    Condition,
+    Draft,
+    Filter,
+    Found,
+    Leg,
+    MetadataValue,
+    Passage,
+    Principal,
+    Replay,
+    Replayed,
+    Right,
+    Said,
+    Sampling,
+    Verdict,
+)
+from rag.errors import EmptyQuestion, QuestionTooLong, UnknownAnswer
+from rag.pack import pack
+from rag.ports import Embedder, Generator, Piece, Reranker, SearchIndex, Store
+from rag.prompt import shown
+from rag.reach import answer_for, collection_for
+from rag.retrieve import Fuse, Retrieved, retrieve
+from rag.sentences import marked_sentences
+
+Boxes = Callable[[str, int, int], tuple[Box, ...]]  # (version, start, end) -> where it stands
+Event = Found | Said | Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What is decided by settings. `min_support`: a sentence below is not shown; `min_confidence`:
+    an answer below is refused."""
+
+    passages: int
+    candidates: int
+    min_support: float
+    min_confidence: float
+    max_question_characters: int
+    sampling: Sampling
+
+    def as_settings(self) -> dict[str, MetadataValue]:
+        return {"min_support": self.min_support, "min_confidence": self.min_confidence}
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    store: Store
+    index: Callable[[str], SearchIndex]
+    embedder: Embedder
+    generator: Generator
+    reranker: Reranker
+    fuse: Callable[[Collection], Fuse]
+    boxes: Boxes
+    policy: Policy
+
+    # --- the main way ---------------------------------------------------------------------------
+
+    def ask(
+        self,
+        who: Principal,
+        collection: str,
+        question: str,
+        *,
+        conditions: Sequence[Condition] = (),
+    ) -> Answer:
+        """The stored answer. Raises EmptyQuestion, QuestionTooLong, UnknownCollection,
+        NotPermitted, or what a model or store raises."""
+        *_, answer = self.stream(who, collection, question, conditions=conditions)
+        if not isinstance(answer, Answer):
+            raise TypeError("the stream ended without an answer")
+        return answer
+
+    def stream(
+        self,
+        who: Principal,
+        collection: str,
+        question: str,
+        *,
+        conditions: Sequence[Condition] = (),
+    ) -> Iterator[Event]:
+        """`Found`, then a `Said` per verified sentence, last the stored `Answer`."""
+        question = self._checked(question)
+        with self.store() as work:
+            found_in = collection_for(work, collection, who, Right.READ)
+        began = perf_counter()
+        found = self._retrieve(found_in, question, who, conditions, Leg.HYBRID)
+        timings = dict(found.timings)
+        ranked = self.reranker.rerank(question, found.passages)
+        timings["rerank"] = perf_counter() - began - sum(found.timings.values())
+        passages = self._pack(ranked, question)
+        yield Found(passages)
+        reading = self._read(question, passages, self.policy.sampling)
+        for said in reading:
+            yield said
+        answer = self._answer(reading.result, question, passages, found.generation, timings)
+        answer = replace(answer, collection=found_in.id, user=who.user)
+        answer.timings["total"] = perf_counter() - began  # type: ignore[index]
+        with self.store() as work:
+            work.answers.add(answer)
+            work.commit()
+        yield answer
+
+    def search(
+        self,
+        who: Principal,
+        collection: str,
+        query: str,
+        *,
+        leg: Leg = Leg.HYBRID,
+        k: int = 10,
+        conditions: Sequence[Condition] = (),
+    ) -> list[Passage]:
+        query = self._checked(query)
+        with self.store() as work:
+            found_in = collection_for(work, collection, who, Right.READ)
+        return list(self._retrieve(found_in, query, who, conditions, leg, k).passages[:k])
+
+    def read(
+        self, question: str, passages: Sequence[Passage], sampling: Sampling | None = None
+    ) -> Answer:
+        """Answer from these passages; nothing is retrieved and nothing stored."""
+        question = self._checked(question)
+        began = perf_counter()
+        reading = self._read(question, passages, sampling or self.policy.sampling)
+        for _ in reading:
+            pass
+        answer = self._answer(reading.result, question, tuple(passages), 0, {})
+        answer.timings["total"] = perf_counter() - began  # type: ignore[index]
+        return answer
+
+    def replay(self, who: Principal, answer_id: str) -> Replayed:
+        """Compute a stored answer again from what was stored with it. Raises UnknownAnswer when it
+        does not exist, may not be seen, or rests on passages that were purged."""
+        with self.store() as work:
+            stored = answer_for(work, answer_id, who)
+            kept = stored.replay
+            seen = Filter(kept.generation, who.groups)
+            passages = tuple(work.chunks.passages(stored.collection, kept.context, seen))
+        if [p.chunk.id for p in passages] != list(kept.context):
+            raise UnknownAnswer(
+                f"answer {answer_id} cannot be replayed: passages it was given are no longer there"
+            )
+        reading = self._read(stored.question, passages, kept.sampling)
+        for _ in reading:
+            pass
+        again = self._answer(reading.result, stored.question, passages, kept.generation, {})
+        again = replace(again, collection=stored.collection, user=stored.user)
+        same = again.text == stored.text and [_place(c) for c in again.citations] == [
+            _place(c) for c in stored.citations
+        ]
+        return Replayed(stored, again, same)
+
+    # --- the steps ------------------------------------------------------------------------------
+
+    def _checked(self, question: str) -> str:
+        question = question.strip()
+        if not question:
+            raise EmptyQuestion("the question is empty; write what you want to know")
+        if len(question) > self.policy.max_question_characters:
+            raise QuestionTooLong(
+                f"the question has {len(question)} characters; at most "
+                f"{self.policy.max_question_characters} are read"
+            )
+        return question
+
+    def _retrieve(
+        self,
+        collection: Collection,
+        question: str,
+        who: Principal,
+        conditions: Sequence[Condition],
+        leg: Leg,
+        k: int = 0,
+    ) -> Retrieved:
+        return retrieve(
+            self.store,
+            self.index(collection.id),
+            self.embedder,
+            collection.id,
+            question,
+            who.groups,
+            fuse=self.fuse(collection),
+            leg=leg,
+            candidates=max(self.policy.candidates, k),
+            conditions=tuple(conditions),
+        )
+
+    def _pack(self, ranked: Sequence[Passage], question: str) -> tuple[Passage, ...]:
+        count = self.generator.count_tokens
+        room = self.generator.context_tokens - self.policy.sampling.max_tokens
+        budget = room - count(question) - 256  # the frame of the prompt
+        return pack(ranked, budget, count, limit=self.policy.passages, overhead=48).passages
+
+    def _read(self, question: str, passages: Sequence[Passage], sampling: Sampling) -> Reading:
+        pieces = self.generator.generate([shown(p) for p in passages], question, sampling)
+        return Reading(pieces, question, passages, self.policy, self.generator.refusal, self.boxes)
+
+    def _answer(
+        self,
+        result: Result,
+        question: str,
+        passages: tuple[Passage, ...],
+        generation: int,
+        timings: Mapping[str, float],
+    ) -> Answer:
+        sampling = self.policy.sampling
+        return Answer(
+            id=uuid.uuid4().hex,
+            collection="",
+            question=question,
+            text=result.text or self.generator.refusal,
+            verdict=result.verdict,
+            confidence=result.confidence,
+            citations=tuple(result.citations),
+            passages=passages,
+            timings={**timings, **result.timings},
+            replay=Replay(
+                generation,
+                self.generator.model,
+                self.generator.adapter,
+                self.generator.prompt_version,
+                sampling,
+                tuple(p.chunk.id for p in passages),
+                self.policy.as_settings(),
+            ),
+            user="",
+            created=datetime.now(UTC),
+        )
+
+
+@dataclass
+class Result:
+    """What reading came to."""
+
+    text: str = ""
+    verdict: Verdict = Verdict.REFUSED
+    confidence: float = 0.0
+    citations: list[Citation] = field(default_factory=list)
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+class Reading:
+    """Iterates over the verified sentences of one draft while it is written; then `result` holds
+    the whole. A sentence is shown only once it is complete, cited and supported."""
+
+    def __init__(
+        self,
+        pieces: Iterator[Piece],
+        question: str,
+        passages: Sequence[Passage],
+        policy: Policy,
+        refusal: str,
+        boxes: Boxes,
+    ) -> None:
+        self._pieces, self._question, self._passages = pieces, question, passages
+        self._policy, self._refusal, self._boxes = policy, refusal, boxes
+        self._draft = Draft("", 0.0, 0)
+        self._willing = 1.0
+        self._handled = 0
+        self._dropped = 0
+        self._sentences: list[str] = []
+        self.result = Result()
+
+    def __iter__(self) -> Iterator[Said]:
+        began = perf_counter()
+        spent = 0.0
+        first: float | None = None
+        if self._passages:
+            for piece in self._pieces:
+                first = first if first is not None else perf_counter() - began
+                self._willing = min(self._willing, 1.0 - piece.refusal)
+                total = self._draft.logprob + piece.logprob
+                tokens = self._draft.tokens + piece.tokens
+                self._draft = Draft(self._draft.text + piece.text, total, tokens)
+                if "[" in self._draft.text:
+                    at = perf_counter()
+                    yield from self._verified(whole=False)
+                    spent += perf_counter() - at
+        at = perf_counter()
+        yield from self._verified(whole=True)
+        spent += perf_counter() - at
+        self.result.timings |= {
+            "first_token": first or 0.0,
+            "generate": perf_counter() - began - spent,
+            "verify": spent,
+        }
+        self._conclude()
+
+    @property
+    def _confidence(self) -> float:
+        """Willingness to answer times the mean probability of the draft's tokens."""
+        if not self._draft.tokens:
+            return 0.0
+        return self._willing * math.exp(self._draft.logprob / self._draft.tokens)
+
+    def _verified(self, whole: bool) -> Iterator[Said]:
+        if self._draft.text.strip() == self._refusal:
+            return
+        found = marked_sentences(self._draft.text, len(self._passages))
+        # The newest sentence may still get another marker; it waits for the next one or the end.
+        ready = found if whole else found[:-1]
+        for text, markers in ready[self._handled :]:
+            self._handled += 1
+            said = self._said(text, markers)
+            if said is None:
+                self._dropped += 1
+                continue
+            self._sentences.append(said.text)
+            self.result.citations += said.citations
+            yield said
+
+    def _said(self, text: str, markers: Sequence[int]) -> Said | None:
+        if not markers or self._confidence < self._policy.min_confidence:
+            return None
+        cited = attribute(text, markers, self._passages, self._question, self._policy.min_support)
+        if not cited:
+            return None
+        number = len(self._sentences)
+        marks = "".join(f"[{c.marker}]" for c in cited)
+        return Said(f"{text} {marks}", tuple(self._citation(number, c) for c in cited))
+
+    def _citation(self, sentence: int, cited: Cited) -> Citation:
+        passage, quote = cited.passage, cited.quote
+        version = passage.chunk.version
+        boxes = self._boxes(version, quote.start, quote.end)
+        return Citation(
+            sentence=sentence,
+            marker=cited.marker,
+            chunk=passage.chunk.id,
+            document=passage.document,
+            document_name=passage.document_name,
+            version=version,
+            start=quote.start,
+            end=quote.end,
+            quote=quote.text,
+            support=cited.support,
+            page=boxes[0].page if boxes else passage.chunk.page,
+            boxes=boxes,
+        )
+
+    def _conclude(self) -> None:
+        self.result.confidence = self._confidence
+        if not self._sentences:
+            return
+        self.result.text = " ".join(self._sentences)
+        self.result.verdict = Verdict.PARTIAL if self._dropped else Verdict.ANSWERED
+
+
+def _place(citation: Citation) -> tuple[int, int, str, int, int]:
+    return (citation.sentence, citation.marker, citation.version, citation.start, citation.end)

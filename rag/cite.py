@@ -1,0 +1,96 @@
+"""From a marked sentence to the exact words it rests on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rag.analyse import analyse
+from rag.domain import Chunk, Passage
+from rag.prompt import shown
+from rag.sentences import units
+from rag.verify import check_answer
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A span of the version's text and how well it fits the sentence, in [0, 1]."""
+
+    start: int
+    end: int
+    text: str
+    fit: float
+
+
+def quote(sentence: str, chunk: Chunk, question: str) -> Quote:
+    """The unit of the chunk (one sentence or line, or two beside each other) that fits best: it
+    holds the sentence's words, and among equals the question's."""
+    spans = units(chunk.text) or [(0, len(chunk.text))]
+    said, asked = set(analyse(sentence)), set(analyse(question))
+    words = [set(analyse(chunk.text[a:b])) for a, b in spans]
+    verbatim = _verbatim(sentence, chunk.text)
+    best, best_key = (0, 0), (-1.0, -1.0, 0)
+    for first in range(len(spans)):
+        for last in (first, first + 1):
+            if last == len(spans):
+                continue
+            have = words[first] | (words[last] if last > first else set())
+            a, b = spans[first][0], spans[last][1]
+            holds = 1.0 if any(a <= s and e <= b for s, e in verbatim) else _share(said, have)
+            key = (holds, _share(asked, have) - 0.15 * (last - first), -first)
+            if key > best_key:
+                best, best_key = (first, last), key
+    start, end = spans[best[0]][0], spans[best[1]][1]
+    return Quote(chunk.start + start, chunk.start + end, chunk.text[start:end], best_key[0])
+
+
+def _verbatim(sentence: str, text: str) -> list[tuple[int, int]]:
+    """Where the sentence's words stand in the text as they are (spacing and case aside)."""
+    pattern = r"\s+".join(map(re.escape, sentence.strip().rstrip(".").split()))
+    if not pattern:
+        return []
+    whole = rf"(?<!\w){pattern}(?!\w)"
+    return [match.span() for match in re.finditer(whole, text, re.IGNORECASE)]
+
+
+def _share(wanted: set[str], have: set[str]) -> float:
+    return len(wanted & have) / len(wanted) if wanted else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cited:
+    """A passage (marker from 1) that supports a sentence, and the words that do."""
+
+    marker: int
+    passage: Passage
+    quote: Quote
+    support: float
+
+
+def attribute(
+    sentence: str,
+    markers: Sequence[int],
+    passages: Sequence[Passage],
+    question: str,
+    min_support: float,
+) -> list[Cited]:
+    """The citations of one sentence: the markers it carries that support it by `min_support`; when
+    none does, the one other passage that does, if only one (small models often have the fact right
+    and the number wrong: CiteFix, arXiv 2504.15629); else nothing."""
+    kept = [
+        c for m in markers if (c := _cited(sentence, m, passages, question)).support >= min_support
+    ]
+    if kept:
+        return kept
+    others = [m for m in range(1, len(passages) + 1) if m not in markers]
+    found = [
+        c for m in others if (c := _cited(sentence, m, passages, question)).support >= min_support
+    ]
+    return found if len(found) == 1 else []
+
+
+def _cited(sentence: str, marker: int, passages: Sequence[Passage], question: str) -> Cited:
+    passage = passages[marker - 1]
+    score = check_answer(shown(passage), sentence, question).score
+    return Cited(marker, passage, quote(sentence, passage.chunk, question), score)
