@@ -1,0 +1,183 @@
+"""One job, from stored bytes to a published version: the plain function under the Celery task.
+
+    lease -> bytes -> parse in the sandbox -> chunk -> embed in batches -> publish
+
+Run twice or killed anywhere, it leaves the document indexed once or not at all: nothing but blobs
+(which are the same bytes each time) is written before the one transaction that publishes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from ingestion.chunk import chunk, indexed_text
+from ingestion.lease import Lease, LeaseLost
+from ingestion.limits import Limits
+from ingestion.sandbox import Outcome, limits_of, run_sandboxed
+from rag.domain import Chunk, Job
+from rag.errors import AttestError, Conflict, NotFound, Unavailable
+from rag.ports import Embedder, Publication, Vectors
+
+if TYPE_CHECKING:
+    from rag.bootstrap import Attest
+
+log = logging.getLogger(__name__)
+
+Read = Callable[[bytes, str, Limits], Outcome]
+T = TypeVar("T")
+
+EMBED_BATCH = 64  # chunks between two reports of progress
+PATIENCE = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds to wait for a store that is busy or away
+
+
+def run_job(attest: Attest, job_id: str, worker: str, read: Read = run_sandboxed) -> None:
+    """Do the job if it is due and nobody else holds it. `worker` names this attempt alone.
+
+    A permanent error fails the job with "code: message"; a transient one puts it back in the
+    queue. An error nobody foresaw puts it back too (attempts are counted) and is raised.
+    """
+    with attest.store() as work:
+        job = work.jobs.lease(job_id, worker, attest.settings.lease_seconds)
+        work.commit()
+    if job is None:
+        return
+    try:
+        with Lease(attest.store, job.id, worker, attest.settings.lease_seconds) as lease:
+            _make_searchable(attest, job, worker, lease, read)
+    except LeaseLost:
+        log.info("job %s (%s): given up, the lease is lost", job.id, job.name)
+    except Unavailable as exc:
+        log.warning("job %s (%s): put back: %s", job.id, job.name, exc)
+        _put_back(attest, job, worker, exc)
+    except AttestError as exc:
+        log.info("job %s (%s): failed: %s", job.id, job.name, exc)
+        with attest.store() as work:
+            work.jobs.fail(job.id, worker, f"{exc.code}: {exc}")
+            work.commit()
+    except Exception as exc:
+        _put_back(attest, job, worker, exc)
+        raise
+
+
+def version_of(job: Job) -> str:
+    """The id of the version a job makes: one for each job, the same in every attempt."""
+    return hashlib.sha256(f"version:{job.id}".encode()).hexdigest()[:32]
+
+
+def _make_searchable(attest: Attest, job: Job, worker: str, lease: Lease, read: Read) -> None:
+    lease.report("parsing", 0.0)
+    data = attest.blobs.get(job.sha256)
+    outcome = read(data, job.name, limits_of(attest.settings))
+    lease.report("chunking", 0.15)
+    chunks = _chunks(attest, job, outcome)
+    title = outcome.parsed.title
+    indexed = [indexed_text(title, each) for each in chunks]
+    vectors = _embed(attest.embedder, indexed, lease)
+    lease.report("committing", 0.95)
+    publication = _publication(attest, job, outcome, len(data), chunks, indexed, vectors, lease)
+    _publish(attest, job, worker, publication, lease)
+
+
+def _chunks(attest: Attest, job: Job, outcome: Outcome) -> list[Chunk]:
+    parsed, embedder = outcome.parsed, attest.embedder
+    return chunk(
+        parsed.text,
+        parsed.blocks,
+        version_of(job),
+        parsed.title,
+        embedder.count_tokens,
+        attest.settings.chunk_tokens,
+        embedder.max_tokens,
+    )
+
+
+def _embed(embedder: Embedder, texts: Sequence[str], lease: Lease) -> Vectors:
+    """(len(texts), dimension) float32, with progress from 0.2 to 0.95."""
+    lease.report("embedding", 0.2)
+    batches = []
+    for start in range(0, len(texts), EMBED_BATCH):
+        batches.append(embedder.embed(texts[start : start + EMBED_BATCH]))
+        done = min(start + EMBED_BATCH, len(texts)) / len(texts)
+        lease.report("embedding", 0.2 + 0.75 * done)
+    if not batches:
+        return np.empty((0, embedder.dimension), dtype=np.float32)
+    return np.concatenate(batches)
+
+
+def _publication(
+    attest: Attest,
+    job: Job,
+    outcome: Outcome,
+    size: int,
+    chunks: Sequence[Chunk],
+    indexed: Sequence[str],
+    vectors: Vectors,
+    lease: Lease,
+) -> Publication:
+    """The finished version; its text and layout are stored here."""
+    parsed, layout = outcome.parsed, outcome.layout
+    blobs = attest.blobs
+    return Publication(
+        version=version_of(job),
+        media_type=parsed.media_type,
+        title=parsed.title,
+        size=size,
+        pages=parsed.pages,
+        text_blob=_patiently(lease, lambda: blobs.put(parsed.text.encode())),
+        layout_blob=None if layout is None else _patiently(lease, lambda: blobs.put(layout)),
+        metadata=parsed.metadata,
+        blocks=parsed.blocks,
+        chunks=chunks,
+        indexed=indexed,
+        vectors=vectors,
+        embedder=attest.embedder.identity,
+    )
+
+
+def _publish(attest: Attest, job: Job, worker: str, publication: Publication, lease: Lease) -> None:
+    def once() -> int:
+        with attest.store() as work:
+            generation = work.documents.publish(job.id, worker, publication)
+            detail = {"name": job.name, "version": publication.version, "sha256": job.sha256}
+            detail |= {"job": job.id, "generation": str(generation)}
+            work.audit.add("worker", "publish version", job.document, detail)
+            work.commit()
+        return generation
+
+    try:
+        generation = _patiently(lease, once)
+    except Conflict as exc:
+        if lease.still_held():  # then it is not the lease that is in the way
+            raise
+        raise LeaseLost(job.id) from exc
+    log.info("job %s (%s): generation %d", job.id, job.name, generation)
+
+
+def _patiently(lease: Lease, act: Callable[[], T]) -> T:
+    """Try again while the store is busy, away or full; the lease is kept meanwhile."""
+    for pause in PATIENCE:
+        try:
+            return act()
+        except Unavailable as exc:
+            log.warning("trying again in %.1f s: %s", pause, exc)
+            lease.wait(pause)
+    return act()
+
+
+def _put_back(attest: Attest, job: Job, worker: str, exc: Exception) -> None:
+    """Best effort: when the store cannot be reached, the lease runs out and the sweep sends the
+    job again."""
+    code = exc.code if isinstance(exc, AttestError) else type(exc).__name__
+    try:
+        with attest.store() as work:
+            work.jobs.release(job.id, worker, f"{code}: {exc}")
+            work.commit()
+    except Unavailable as again:
+        log.warning("job %s (%s): could not be put back: %s", job.id, job.name, again)
+    except NotFound:
+        log.info("job %s (%s): its collection is gone", job.id, job.name)
