@@ -94,7 +94,7 @@ def retrieval(
     own = attest.settings
     legs = [name] if name in ("dense", "lexical") else [name, "dense", "lexical"]
     with open_corpus(found.items, attest.embedder, cache(attest), own.lexical, progress) as corpus:
-        search = retrieving.searches(corpus, attest.embedder, own.fusion_dense_weight)
+        search = retrieving.searches(corpus, attest.embedder, retrieving.fusion(own))
         measured = retrieving.measure(found, search, legs, limit=limit, seed=seed, say=progress)
     settings = {
         "folder": folder.name,
@@ -103,7 +103,9 @@ def retrieval(
         "seed": seed,
         "embedder": attest.embedder.identity,
         "lexical": own.lexical,
+        "fusion": own.fusion,
         "dense_weight": own.fusion_dense_weight,
+        "candidates": retrieving.DEPTH,
     }
     report = retrieving.report(found, measured, name, settings)
     runs.keep(attest.store, report)
@@ -116,7 +118,9 @@ def shown(report: Report) -> Report:
 
 
 def cache(attest: Attest) -> Path:
-    return attest.settings.data / "cache" / "evaluation"
+    """Where vectors of evaluated corpora are remembered; it may be deleted."""
+    data: Path = attest.settings.data
+    return data / "cache" / "evaluation"
 
 
 @contextmanager
@@ -141,7 +145,7 @@ def _asked(
     items = [Item(p.id, p.title, p.text) for p in asking.pool(samples).values()]
     own = attest.settings
     with open_corpus(items, attest.embedder, cache(attest), own.lexical, say) as corpus:
-        search = retrieving.searches(corpus, attest.embedder, own.fusion_dense_weight)
+        search = retrieving.searches(corpus, attest.embedder, retrieving.fusion(own))
         return asking.found(samples, plan, search[plan.context], own.passages)
 
 

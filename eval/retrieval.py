@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from eval import statistics
@@ -15,9 +16,11 @@ from eval.corpus import Corpus
 from eval.progress import Progress, Say
 from eval.scorers.latency import percentiles
 from eval.scorers.retrieval import mrr_at, ndcg_at, recall_at
-from rag.domain import Hit
+from rag.domain import Leg
 from rag.fuse import convex, rrf
 from rag.ports import Embedder
+from rag.retrieve import Fuse, retrieve
+from rag.settings import Settings
 
 DEPTH = 100  # hits asked of each leg
 LEGS = ("hybrid", "dense", "lexical", "rrf")
@@ -30,25 +33,33 @@ METRICS: dict[str, Callable[[Sequence[str], Mapping[str, int]], float | None]] =
 Search = Callable[[str], list[str]]
 
 
-def searches(corpus: Corpus, embedder: Embedder, dense_weight: float) -> dict[str, Search]:
-    """A search for each leg: query text -> item ids, best first. `hybrid` is the convex
-    combination with the settings' weight on the dense leg."""
+def searches(corpus: Corpus, embedder: Embedder, fuse: Fuse) -> Mapping[str, Search]:
+    """A search for each leg: query text -> item ids, best first. `hybrid` fuses as `fuse` says,
+    `rrf` always by reciprocal ranks."""
 
-    def lexical(query: str) -> list[Hit]:
-        return corpus.index.lexical(query, corpus.filter, DEPTH)
+    def search(leg: Leg, fused: Fuse, query: str) -> list[str]:
+        found = retrieve(
+            corpus.store,
+            corpus.index,
+            embedder,
+            corpus.collection,
+            query,
+            corpus.filter.groups,
+            fuse=fused,
+            leg=leg,
+            candidates=DEPTH,
+        )
+        return [corpus.items[passage.chunk.id].id for passage in found.passages][:DEPTH]
 
-    def dense(query: str) -> list[Hit]:
-        return corpus.index.dense(embedder.embed([query])[0], corpus.filter, DEPTH)
+    legs = {leg.value: partial(search, leg, fuse) for leg in Leg}
+    return legs | {"rrf": partial(search, Leg.HYBRID, rrf)}
 
-    def ids(hits: Sequence[Hit]) -> list[str]:
-        return [corpus.items[hit.chunk].id for hit in hits][:DEPTH]
 
-    return {
-        "hybrid": lambda query: ids(convex(lexical(query), dense(query), dense_weight)),
-        "dense": lambda query: ids(dense(query)),
-        "lexical": lambda query: ids(lexical(query)),
-        "rrf": lambda query: ids(rrf(lexical(query), dense(query))),
-    }
+def fusion(settings: Settings) -> Fuse:
+    """How the settings fuse the legs."""
+    if settings.fusion == "rrf":
+        return rrf
+    return partial(convex, dense_weight=settings.fusion_dense_weight)
 
 
 def measure(
