@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import kombu
 from celery import Celery
 from celery.schedules import crontab
+from kombu.entity import Queue
 
 from ingestion.broker import broker_url
 
@@ -66,7 +66,7 @@ def _modules(settings: Settings) -> list[str]:
 def _queues(amqp: bool) -> list[Any]:
     arguments = {"x-queue-type": "quorum"} if amqp else None
     names = (INGESTION_QUEUE, SWEEP_QUEUE, EVALUATION_QUEUE)
-    queue: Any = kombu.Queue
+    queue: Any = Queue
     return [
         queue(name, routing_key=name, durable=True, queue_arguments=arguments) for name in names
     ]

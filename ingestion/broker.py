@@ -52,14 +52,14 @@ def broker_url(settings: Settings) -> str:
 
 def check_broker(settings: Settings, seconds: float = 2.0) -> None:
     """Return when the broker answers. Raises BrokerUnavailable."""
-    import kombu
+    from kombu.connection import Connection
     from kombu.exceptions import KombuError
 
     options = {"socket_connect_timeout": seconds, "socket_timeout": seconds}
     url = broker_url(settings)
     try:
         kind = {} if url.startswith("amqp") else {"transport_options": options}
-        connect: Any = kombu.Connection
+        connect: Any = Connection
         with connect(url, connect_timeout=seconds, **kind) as connection:
             connection.ensure_connection(max_retries=1, interval_start=0, timeout=seconds)
             connection.default_channel.close()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,12 +19,10 @@ from ingestion.chunk import chunk, indexed_text
 from ingestion.lease import Lease, LeaseLost
 from ingestion.limits import Limits
 from ingestion.sandbox import Outcome, limits_of, run_sandboxed
+from rag.bootstrap import Attest, model_errors
 from rag.domain import Chunk, Job
 from rag.errors import AttestError, Conflict, NotFound, Unavailable
 from rag.ports import Embedder, Publication, Vectors
-
-if TYPE_CHECKING:
-    from rag.bootstrap import Attest
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +45,10 @@ def run_job(attest: Attest, job_id: str, worker: str, read: Read = run_sandboxed
     if job is None:
         return
     try:
-        with Lease(attest.store, job.id, worker, attest.settings.lease_seconds) as lease:
+        with (
+            model_errors(),
+            Lease(attest.store, job.id, worker, attest.settings.lease_seconds) as lease,
+        ):
             _make_searchable(attest, job, worker, lease, read)
     except LeaseLost:
         log.info("job %s (%s): given up, the lease is lost", job.id, job.name)

@@ -15,7 +15,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
@@ -77,53 +76,64 @@ def run_sandboxed(data: bytes, name: str, limits: Limits) -> Outcome:
     """Parse in a child process. Raises an UnreadableDocument or a leaf of it: LimitExceeded when
     the child took too much time, memory or output, UnreadableDocument when it crashed."""
     with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as target:
-        header = {"name": name, "limits": dataclasses.asdict(limits)}
-        source.write(json.dumps(header).encode() + b"\n")
-        source.write(data)
-        source.seek(0)
-        code = _run_child(source, target, limits.seconds)
+        write_request(source, data, name, limits)
+        code = _run_child(source, target, limits)
         target.seek(0)
-        answer = target.read()
+        return outcome_of(code, target.read(), limits)
+
+
+def write_request(source: IO[bytes], data: bytes, name: str, limits: Limits) -> None:
+    header = {"name": name, "limits": dataclasses.asdict(limits)}
+    source.write(json.dumps(header).encode() + b"\n")
+    source.write(data)
+    source.flush()
+    source.seek(0)
+
+
+def outcome_of(code: int, answer: bytes, limits: Limits) -> Outcome:
+    """What a child said that ended with `code`. Raises UnreadableDocument and its leaves."""
     if code != 0:
         raise _death(code, limits)
     return _received(answer)
 
 
-def _run_child(source: IO[bytes], target: IO[bytes], seconds: float) -> int:
-    """The child's exit code; -SIGKILL with a LimitExceeded when its time is over."""
+def child_environment() -> dict[str, str]:
+    """Nothing but where this package was imported from, so that the child runs the same code."""
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    return {"LANG": "C.UTF-8", "PYTHONPATH": root}
+
+
+def too_slow(limits: Limits) -> LimitExceeded:
+    return LimitExceeded(
+        f"the file could not be read within {limits.seconds:g} seconds; split it, or raise "
+        "parse_seconds"
+    )
+
+
+def _run_child(source: IO[bytes], target: IO[bytes], limits: Limits) -> int:
+    """The child's exit code. Raises LimitExceeded when its time is over."""
     child = subprocess.Popen(
         [sys.executable, "-m", "ingestion.sandbox"],
         stdin=source,
         stdout=target,
         stderr=subprocess.DEVNULL,
-        env={"PYTHONHASHSEED": "0", "LANG": "C.UTF-8", "PYTHONPATH": os.pathsep.join(_paths())},
+        env=child_environment(),
         start_new_session=True,
     )
     try:
-        return child.wait(seconds)
+        return child.wait(limits.seconds)
     except subprocess.TimeoutExpired:
-        raise LimitExceeded(
-            f"the file could not be read within {seconds:g} seconds; split it, or raise "
-            "parse_seconds"
-        ) from None
+        raise too_slow(limits) from None
     finally:
         if child.poll() is None:
             child.kill()
             child.wait()
 
 
-def _paths() -> Iterator[str]:
-    """Where this package was imported from, so that the child runs the same code."""
-    yield os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-
-
 def _death(code: int, limits: Limits) -> UnreadableDocument:
     number = -code
-    if number == signal.SIGXCPU:
-        return LimitExceeded(
-            f"the file could not be read within {limits.seconds:g} seconds of computing; split "
-            "it, or raise parse_seconds"
-        )
+    if number in (signal.SIGXCPU, signal.SIGALRM):
+        return too_slow(limits)
     if number == signal.SIGXFSZ:
         return LimitExceeded("the file unpacks to more text than is allowed; split it")
     if number in (signal.SIGKILL, signal.SIGABRT, signal.SIGTRAP, signal.SIGILL, -_NO_MEMORY):
@@ -183,9 +193,8 @@ def _block(row: list[Any], length: int) -> Block:
 _NO_MEMORY = 86  # exit code: memory ran out so far that not even an answer could be made
 
 
-def _child() -> int:
-    """Read the request from standard input, parse, answer on standard output."""
-    source, target = sys.stdin.buffer, sys.stdout.buffer
+def parse_request(source: IO[bytes], target: IO[bytes]) -> int:
+    """Read a request, take on its limits, parse, answer. Returns the exit code."""
     request = json.loads(source.readline())
     limits = Limits(**request["limits"])
     _confine(limits)
@@ -244,6 +253,12 @@ def _confine(limits: Limits) -> None:
     ):
         with contextlib.suppress(ValueError, OSError):  # an even lower limit is set already
             resource.setrlimit(kind, (value, value))
+    signal.setitimer(signal.ITIMER_REAL, limits.seconds)  # its default action ends the process
+    die_with_parent()
+
+
+def die_with_parent() -> None:
+    """Have the kernel end this process when its parent ends (Linux only)."""
     if sys.platform == "linux":
         import ctypes
 
@@ -251,4 +266,4 @@ def _confine(limits: Limits) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(_child())
+    sys.exit(parse_request(sys.stdin.buffer, sys.stdout.buffer))
