@@ -19,9 +19,9 @@ from eval.scorers.retrieval import ndcg_at
 from eval.statistics import mean
 from eval.vectors import embed_cached
 from models.embedder import SentenceEmbedder
+from rag.analyse import analyse
 from rag.domain import Hit, Leg
 from rag.fuse import convex, rrf
-from rag.analyse import analyse
 from rag.index.dense import DenseLeg
 from rag.index.lexical import Lexical
 from rag.index.mask import Mask

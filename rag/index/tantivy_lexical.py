@@ -63,6 +63,11 @@ class TantivyLexical:
         except _FOREIGN as exc:
             raise IndexUnavailable(f"the lexical index cannot be read: {exc}") from exc
         self._searcher = self._index.searcher()
+        if self._searcher.num_docs != self._added:
+            raise IndexUnavailable(
+                f"the lexical index holds {self._searcher.num_docs} rows of {self._added}; it is "
+                "built again from the database at the next question"
+            )
 
     def search(self, tokens: Sequence[str], mask: Mask, k: int) -> Ranked:
         rows = self._searcher.num_docs
