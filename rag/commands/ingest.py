@@ -121,7 +121,7 @@ def _ensure_collection(attest: Attest, who: Principal, name: str, terminal: Term
 
 
 def _workers(attest: Attest) -> Any:
-    from ingestion import ensure_worker
+    from ingestion.running import ensure_worker
 
     return ensure_worker(attest.settings)
 
