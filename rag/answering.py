@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -113,6 +114,7 @@ class Answering:
         answer.timings["total"] = perf_counter() - began  # type: ignore[index]
         with self.store() as work:
             work.answers.add(answer)
+            work.audit.add(who.user, "ask", answer.id, _on_record(found_in, answer))
             work.commit()
         yield answer
 
@@ -360,6 +362,16 @@ class Reading:
             return
         self.result.text = " ".join(self._sentences)
         self.result.verdict = Verdict.PARTIAL if self._dropped else Verdict.ANSWERED
+
+
+def _on_record(collection: Collection, answer: Answer) -> dict[str, MetadataValue]:
+    """The audit entry of an answer; the hash shows whether the stored text was changed since."""
+    return {
+        "collection": collection.name,
+        "verdict": answer.verdict.value,
+        "generation": answer.replay.generation,
+        "text_sha256": hashlib.sha256(answer.text.encode()).hexdigest(),
+    }
 
 
 def _place(citation: Citation) -> tuple[int, int, str, int, int]:

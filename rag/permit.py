@@ -33,14 +33,18 @@ def may_read(collection: Collection, document: Document, who: Principal) -> bool
     return document.readers is None or not document.readers.isdisjoint(who.groups)
 
 
+def may_list(collection: Collection, document: Document, who: Principal) -> bool:
+    """Whether `who` may know of the document: its readers, and all who manage the collection, so
+    that nothing becomes impossible to delete. Its words are for its readers alone."""
+    return may_read(collection, document, who) or readable(collection, who) is Right.MANAGE
+
+
 def require_document(
     collection: Collection, document: Document, who: Principal, right: Right
 ) -> None:
-    """Pass when `who` holds `right` on the collection and may see the document. Those who may
-    MANAGE see that it exists, so that nothing becomes impossible to delete, but READ asks for its
-    words. Raises UnknownDocument when it may not be seen, else NotPermitted."""
-    held = readable(collection, who)
-    manages = held is not None and held.includes(Right.MANAGE) and right is not Right.READ
-    if not may_read(collection, document, who) and not manages:
+    """Pass when `who` may know of the document and holds `right` on the collection; READ asks for
+    its words. Raises UnknownDocument when it may not be seen, else NotPermitted."""
+    seen = may_read if right is Right.READ else may_list
+    if not seen(collection, document, who):
         raise UnknownDocument(f"there is no document {document.id!r}")
     require(collection, who, right)

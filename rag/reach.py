@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from rag.domain import Answer, Collection, Document, Job, Principal, Right, Version
 from rag.errors import NotFound, UnknownAnswer, UnknownCollection, UnknownDocument
-from rag.permit import may_read, require, require_document, unknown
+from rag.permit import may_list, may_read, require, require_document, unknown
 from rag.ports import UnitOfWork, readable
 
 
@@ -33,11 +33,22 @@ def document_for(
     return collection, document
 
 
+def listed_for(work: UnitOfWork, id: str, who: Principal) -> Document:
+    """The document as it is listed, without its words. Raises UnknownDocument."""
+    try:
+        document = work.documents.get(id)
+        collection = work.collections.get(document.collection)
+    except NotFound as exc:
+        raise UnknownDocument(f"there is no document {id!r}") from exc
+    if not may_list(collection, document, who):
+        raise UnknownDocument(f"there is no document {id!r}")
+    return document
+
+
 def documents_for(work: UnitOfWork, collection: Collection, who: Principal) -> list[Document]:
-    """The documents to list for `who`: those readable, all of them for a manager."""
-    manages = readable(collection, who) is Right.MANAGE
+    """The documents to list for `who`."""
     held = work.documents.all(collection.id)
-    return [document for document in held if manages or may_read(collection, document, who)]
+    return [document for document in held if may_list(collection, document, who)]
 
 
 def version_for(work: UnitOfWork, id: str, who: Principal) -> tuple[Document, Version]:
@@ -57,7 +68,10 @@ def job_for(work: UnitOfWork, id: str, who: Principal, right: Right) -> Job:
     """Raises NotFound, NotPermitted."""
     try:
         job = work.jobs.get(id)
-        document_for(work, job.document, who, right)
+        if right is Right.READ:
+            listed_for(work, job.document, who)
+        else:
+            document_for(work, job.document, who, right)
     except NotFound as exc:
         raise NotFound(f"there is no job {id!r}") from exc
     return job

@@ -136,7 +136,9 @@ class Up:
     def _start_broker(self) -> None:
         from ingestion.broker import Broker
 
-        self._stack.enter_context(Broker(self.settings))
+        broker = self._stack.enter_context(Broker(self.settings))
+        if broker.pid is not None:
+            self._guard.watch(broker.pid)
 
     def _start_parts(self, api_port: int, ui_port: int) -> None:
         data = ["--data", str(self._folder)]

@@ -18,7 +18,7 @@ from rag.api.parts import Here, Parts
 from rag.domain import Document, Job, MetadataValue, Principal, Right
 from rag.errors import BadInput, DiskFull, LimitExceeded
 from rag.ports import UnitOfWork
-from rag.reach import collection_for, document_for, documents_for
+from rag.reach import collection_for, documents_for, listed_for
 from rag.views import Shelf
 
 router = APIRouter(tags=["documents"])
@@ -119,7 +119,7 @@ def _take(here: Parts, collection: str, who: Principal, form: FormData) -> Job:
         raise LimitExceeded(f"the file has {len(data):,} bytes; at most {most:,} are taken")
     access = _access(form.get("options"))
     readers = None if access.readers is None else frozenset(access.readers)
-    name = str(form.get("name") or file.filename or "")
+    name = str(form.get("name", file.filename or ""))
     return hand_in(
         here.attest,
         here.queue,
@@ -142,8 +142,8 @@ def _access(options: Any) -> Access:
 @router.get("/documents/{id}")
 def document(id: str, who: Reader, here: Here) -> Shelf:
     with here.attest.store() as work:
-        collection, document = document_for(work, id, who, Right.READ)
-        jobs = (job for job in work.jobs.all(collection.id) if job.document == id)
+        document = listed_for(work, id, who)
+        jobs = (job for job in work.jobs.all(document.collection) if job.document == id)
         return _shelf(work, document, next(jobs, None))
 
 

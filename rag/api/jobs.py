@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -10,8 +11,10 @@ from rag import changes
 from rag.api.access import Reader, Writer
 from rag.api.parts import Here
 from rag.domain import Job, JobState, Right
+from rag.errors import BrokerUnavailable
 from rag.reach import collection_for, job_for, jobs_for
 
+log = logging.getLogger("attest.api")
 router = APIRouter(tags=["jobs"])
 States = Annotated[list[JobState], Query(default_factory=list)]
 
@@ -32,7 +35,10 @@ def job(id: str, who: Reader, here: Here) -> Job:
 
 @router.post("/jobs/{id}/retry")
 def retry(id: str, who: Writer, here: Here) -> Job:
-    """Try a failed or poisoned job again."""
+    """Try a failed or poisoned job again. With the broker down it waits for the sweep."""
     job = changes.retry_job(here.attest.store, who, id)
-    here.queue.send(id)
+    try:
+        here.queue.send(id)
+    except BrokerUnavailable as exc:
+        log.warning("job %s waits for the broker: %s", id, exc)
     return job

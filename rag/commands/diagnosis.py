@@ -147,7 +147,7 @@ def _broker(attest: Attest) -> Iterator[Checked]:
     from ingestion.queue import CeleryQueue
 
     try:
-        CeleryQueue(attest.settings).ping()
+        CeleryQueue(attest.settings).check()
     except BrokerUnavailable as exc:
         own = attest.settings.broker_url is None
         detail = "not running; `attest up` or `attest ingest --wait` starts it" if own else str(exc)
