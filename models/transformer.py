@@ -97,17 +97,31 @@ class Layer(nn.Module):
         return y
 
 
+class Head(nn.Module):
+    """Hidden states to logits; the weight is the embedding's when the checkpoint ties them."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.weight: Tensor = nn.Parameter(torch.empty(config.vocab_size, config.width), False)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return F.linear(hidden, self.weight)
+
+
 class Transformer(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.embedding = nn.Embedding(config.vocab_size, config.width)
+        # Given weights: nn's own initialisation would load half of torch for numbers not used.
+        empty = torch.empty(config.vocab_size, config.width)
+        self.embedding = nn.Embedding(config.vocab_size, config.width, _weight=empty)
         self.layers = nn.ModuleList(Layer(config, i) for i in range(config.layers))
         self.norm = RMSNorm(config.width, config.norm_eps)
-        self.head = nn.Linear(config.width, config.vocab_size, bias=False)
+        self.head = Head(config)
         if config.tied:
             self.head.weight = self.embedding.weight
-        self.register_buffer("frequency", frequencies(config), persistent=False)
+        with torch.device("cpu"):  # also while the rest is built without memory
+            self.register_buffer("frequency", frequencies(config), persistent=False)
         self.requires_grad_(False)
 
     @property
@@ -167,10 +181,24 @@ class Transformer(nn.Module):
     ) -> Transformer:
         """Build from a checkpoint's tensors under their Hugging Face names. Raises WeightsCorrupt
         when one is missing, left over or of another shape."""
+        return cls.from_state(config, fused(config, weights), dtype, device)
+
+    @classmethod
+    def from_state(
+        cls,
+        config: ModelConfig,
+        state: Mapping[str, Tensor],
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> Transformer:
+        """Build from tensors under our own names (as `fused` gives them); a tensor that is of this
+        type and on this device already is used as it lies, not copied. Raises WeightsCorrupt."""
         with torch.device("meta"):
             model = cls(config)
-        state = fused(config, weights)
         expected = {name: tuple(p.shape) for name, p in model.state_dict().items()}
+        if config.tied:
+            expected.pop("head.weight")
+            state = {name: tensor for name, tensor in state.items() if name != "head.weight"}
         found = {name: tuple(tensor.shape) for name, tensor in state.items()}
         if expected != found:
             wrong = sorted(
@@ -184,7 +212,7 @@ class Transformer(nn.Module):
         if config.tied:
             state["head.weight"] = state["embedding.weight"]
         model.load_state_dict(state, assign=True)
-        model.frequency = frequencies(config).to(device)
+        model.frequency = model.frequency.to(device)
         return model.requires_grad_(False).eval()
 
 

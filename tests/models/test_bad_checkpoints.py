@@ -123,7 +123,21 @@ def test_no_such_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.weights
-@pytest.mark.parametrize("size", [1_000, 1_000_000, 5_000_000, 60_000_000, 98_362_431])
+@pytest.mark.parametrize("name", ["model.json", "tokenizer.json", "state.safetensors"])
+def test_a_damaged_conversion(smollm2: Path, tmp_path: Path, name: str) -> None:
+    converted = tmp_path / "converted"
+    converted.mkdir()
+    for file in (smollm2 / "converted").iterdir():
+        (converted / file.name).symlink_to(file)
+    damaged = converted / name
+    damaged.unlink()
+    damaged.write_bytes((smollm2 / "converted" / name).read_bytes()[:200])
+    with pytest.raises(WeightsCorrupt, match=r"attest models pull"):
+        load(tmp_path)
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("size", [1_000_000, 98_362_431])
 def test_a_truncated_gguf_file(smollm2: Path, tmp_path: Path, size: int) -> None:
     whole = smollm2 / "SmolLM2-135M-Instruct.Q4_1.gguf"
     path = tmp_path / "cut.gguf"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
 from models.checkpoint import load
+from models.convert import convert_gguf, is_converted
 from models.gguf import _NAMES, _TOP
 from models.rope import frequencies
 from tests.models.test_transformer_parity import CONFIGS, TOLERANCE, reference, some_ids, theirs
@@ -96,3 +97,11 @@ def test_logits_of_a_gguf_file(name: str, tmp_path: Path) -> None:
     ids = some_ids(mine)
     found = mine.logits(mine(ids))
     torch.testing.assert_close(found, theirs(model, ids), atol=TOLERANCE, rtol=0)
+
+    convert_gguf(tmp_path)
+    assert is_converted(tmp_path)
+    source, converted = load(tmp_path / "model.gguf"), load(tmp_path)
+    assert converted.identity == source.identity
+    assert converted.model.config == source.model.config
+    torch.testing.assert_close(converted.model(ids), source.model(ids), atol=0, rtol=0)
+    assert converted.tokenizer.to_json() == source.tokenizer.to_json()

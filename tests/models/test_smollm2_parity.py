@@ -111,6 +111,17 @@ def test_untrusted_text_cannot_write_control_tokens(ours: Checkpoint) -> None:
     assert ours.tokenizer.decode(ids) == text
 
 
+def test_the_conversion_is_the_file(smollm2: Path, ours: Checkpoint) -> None:
+    source = load(smollm2 / FILE)
+    assert ours.identity == source.identity == "SmolLM2-135M-Instruct.Q4_1@16399c583483"
+    assert ours.model.config == source.model.config
+    assert ours.tokenizer.to_json() == source.tokenizer.to_json()
+    for (name, mine), (_, published) in zip(
+        ours.model.state_dict().items(), source.model.state_dict().items(), strict=True
+    ):
+        assert torch.equal(mine, published), name
+
+
 def test_logits(ours: Checkpoint, theirs: Any, chat: str) -> None:
     ids = torch.tensor([ours.tokenizer.encode(chat, special=True)])
     assert ids.shape[1] > 100
@@ -126,14 +137,14 @@ def test_greedy_text_with_and_without_cache(ours: Checkpoint, theirs: Any, chat:
         expected = theirs.generate(
             torch.tensor([prompt]),
             attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
-            max_new_tokens=24,
+            max_new_tokens=16,
             do_sample=False,
             eos_token_id=-1,
         )[0, len(prompt) :].tolist()
     for cached in (True, False):
-        cache = KVCache(ours.model.config, len(prompt) + 24) if cached else None
+        cache = KVCache(ours.model.config, len(prompt) + 16) if cached else None
         ids, new = list(prompt), list(prompt)
-        for _ in range(24):
+        for _ in range(16):
             hidden = ours.model(torch.tensor([new]), kv=cache)
             ids.append(int(ours.model.logits(hidden[:, -1]).argmax()))
             new = ids[-1:] if cached else ids

@@ -1,0 +1,86 @@
+"""Passages encoded one by one and joined equal the same block mask computed in one pass."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from models.blocks import encode_blocks, encode_prefix, join
+from models.config import ModelConfig
+from models.kv import KVCache
+from models.transformer import Transformer
+
+TINY = ModelConfig(
+    vocab_size=97,
+    width=32,
+    layers=3,
+    heads=4,
+    kv_heads=2,
+    head_width=8,
+    ffn_width=48,
+    norm_eps=1e-5,
+    rope_theta=10_000.0,
+    positions=512,
+    tied=True,
+)
+
+
+@pytest.fixture(scope="module")
+def model() -> Transformer:
+    torch.manual_seed(5)
+    model = Transformer(TINY)
+    for parameter in model.parameters():
+        if parameter.dim() > 1:
+            torch.nn.init.normal_(parameter, std=0.15)
+    return model.eval()
+
+
+def block_mask(lengths: list[int]) -> Tensor:
+    """Prefix, passages, question: a passage sees the prefix and itself, the question all."""
+    total = sum(lengths)
+    mask = torch.ones(total, total, dtype=torch.bool).tril()
+    at = lengths[0]
+    for length in lengths[1:-1]:
+        mask[at : at + length, lengths[0] : at] = False
+        at += length
+    return mask[None]
+
+
+@settings(max_examples=25)
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=5), st.integers(0, 1000))
+def test_joined_blocks_equal_one_pass(model: Transformer, lengths: list[int], seed: int) -> None:
+    chance = torch.Generator().manual_seed(seed)
+    draw = lambda n: torch.randint(0, 97, (n,), generator=chance).tolist()  # noqa: E731
+    prefix, passages, question = draw(6), [draw(n) for n in lengths], draw(5)
+    with torch.no_grad():
+        whole = torch.tensor([prefix + sum(passages, []) + question])
+        wanted = model.logits(model(whole, mask=block_mask([6, *lengths, 5])))[0, -5:]
+        head = encode_prefix(model, prefix)
+        cache = KVCache(TINY, whole.shape[1])
+        cache.append(*join(model, head, encode_blocks(model, head, passages)))
+        got = model.logits(model(torch.tensor([question]), kv=cache))[0]
+    assert torch.allclose(got, wanted, atol=1e-4)
+
+
+def test_marker_vectors_reach_the_reader_only_through_their_passage(model: Transformer) -> None:
+    head = encode_prefix(model, [1, 2, 3])
+    blocks = encode_blocks(model, head, [[4, 5], [6, 7, 8]])
+    markers = torch.randn(2, TINY.layers, TINY.kv_heads, TINY.head_width)
+    keys, plain = join(model, head, blocks)
+    same_keys, marked = join(model, head, blocks, markers)
+    assert torch.equal(keys, same_keys)
+    difference = (marked - plain)[:, 0]
+    assert torch.allclose(difference[:, :, :3], torch.zeros(()))
+    expected = markers[1][:, :, None].expand(-1, -1, 3, -1)
+    assert torch.allclose(difference[:, :, 5:], expected, atol=1e-6)
+
+
+def test_a_block_does_not_depend_on_its_neighbours(model: Transformer) -> None:
+    head = encode_prefix(model, [1, 2, 3])
+    alone = encode_blocks(model, head, [[4, 5]])[0]
+    beside = encode_blocks(model, head, [[9] * 11, [4, 5]])[1]
+    assert torch.allclose(alone.keys, beside.keys, atol=1e-6)
+    assert torch.allclose(alone.values, beside.values, atol=1e-6)
