@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from eval.samples import Sample, load
 from rag.bootstrap import Attest, open_attest
 from rag.domain import Leg
 from rag.errors import BadInput
-from rag.verify import support
+from rag.verify import check_answer
 
 Report = dict[str, Any]
 text = reports.text
@@ -43,14 +43,18 @@ def run(
     unanswerable_by_removal: bool = False,
     spread: bool = False,
     gate: Path | None = None,
+    against: str | None = None,
+    name: str | None = None,
     progress: Say | None = None,
 ) -> Report:
     """Answer the samples of `file` from the passages given with them, score, and store the run in
-    SQL. `adapter` replaces the one of the settings. Returns the report without each sample's
-    scores. Raises BadSamples, BadInput, ModelError."""
+    SQL. `adapter` replaces the one of the settings; `gate` is a file of thresholds; `against` an
+    earlier run's id, compared sample by sample. Returns the report without each sample's scores.
+    Raises BadSamples, BadInput, NotFound, ModelError."""
     thresholds = gates.load(gate) if gate is not None else None
     plan = Plan(seed, limit, distractors, context, unanswerable_by_removal, spread)
     samples = load(file)
+    earlier = None if against is None else _stored(attest, against)
     with _with_adapter(attest, adapter) as reader:
         settings = _settings(reader, file, plan)
         asked = _asked(reader, samples, plan, progress)
@@ -58,8 +62,8 @@ def run(
         done = runs.run(
             asked,
             reader.answering.read,
-            Measures(support, reader.settings.min_support),
-            name=file.name.removesuffix(".gz").removesuffix(".jsonl"),
+            Measures(supported, reader.settings.min_support),
+            name=name or name_of(file),
             settings=settings,
             question=lambda one: asking.question_of(one, reader.settings.max_question_characters),
             predictions=kept,
@@ -69,6 +73,8 @@ def run(
     if thresholds is not None:
         ruling = gates.check(report, thresholds)
         report["gate"] = {"passed": ruling.passed, "reasons": list(ruling.reasons)}
+    if earlier is not None:
+        report["against"] = {"run": against} | runs.compare(earlier, report, seed)
     runs.keep(attest.store, report)
     return shown(report)
 
@@ -112,15 +118,32 @@ def retrieval(
     return shown(report)
 
 
+def supported(evidence: str, sentence: str, question: str) -> float:
+    """Support as the product measures it before it shows a sentence."""
+    return check_answer(evidence, sentence, question).score
+
+
 def shown(report: Report) -> Report:
     """The report without each sample's scores, which are kept for comparison only."""
     return {key: value for key, value in report.items() if key != "samples"}
+
+
+def name_of(file: Path) -> str:
+    return file.name.removesuffix(".gz").removesuffix(".jsonl")
 
 
 def cache(attest: Attest) -> Path:
     """Where vectors of evaluated corpora are remembered; it may be deleted."""
     data: Path = attest.settings.data
     return data / "cache" / "evaluation"
+
+
+def _stored(attest: Attest, id: str) -> Mapping[str, Any]:
+    with attest.store() as work:
+        found = work.runs.get(id).report
+    if found.get("kind") != "answers":
+        raise BadInput(f"run {id} did not measure answers, so answers cannot be compared with it")
+    return found
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from eval.presenting import Presented
@@ -32,6 +33,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("content_precision", "stemmed content words of the answer that the passages hold"),
     Metric("k_precision", "tokens of the answer that the passages hold"),
 )
+Supports = Callable[[str, str, str], float]
 ABOUT = {metric.name: metric for metric in METRICS}
 
 _REFUSED = Score.unscored("it was refused")
@@ -40,10 +42,10 @@ _NO_GOLD = Score.unscored("the question has no gold passage")
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """Scores a reply. `entail(premise, hypothesis)` is the support measure of the product, or any
-    other; `threshold` the support from which it entails."""
+    """Scores a reply. `support(evidence, sentence, question)` in [0, 1] is the product's own
+    measure, or any other; `threshold` the support from which evidence entails."""
 
-    entail: Entail
+    support: Supports
     threshold: float
 
     def score(self, asked: Presented, reply: Reply) -> dict[str, Score]:
@@ -54,6 +56,11 @@ class Measures:
                 (m.name for m in METRICS if m.name not in scores), _REFUSED
             )
         return scores | self._citations(asked, reply) | self._grounds(asked, reply)
+
+    def _entail(self, asked: Presented) -> Entail:
+        """A bare yes or no says the question, so the question goes with it."""
+        question = asked.sample.question
+        return lambda premise, hypothesis: self.support(premise, hypothesis, question)
 
     def _answer(self, asked: Presented, reply: Reply) -> dict[str, Score]:
         golds, scale = asked.answers, str(asked.sample.meta.get("scale") or "")
@@ -82,7 +89,7 @@ class Measures:
 
     def _citations(self, asked: Presented, reply: Reply) -> dict[str, Score]:
         shown = {p.id: Shown(p.title, p.text) for p in asked.passages}
-        args = (reply.sentences, shown, self.entail, self.threshold)
+        args = (reply.sentences, shown, self._entail(asked), self.threshold)
         empty = "the answer has no sentence"
         scores = {
             "citation_coverage": _score(citation.coverage(reply.sentences), empty),
@@ -100,7 +107,8 @@ class Measures:
         return scores | named
 
     def _grounds(self, asked: Presented, reply: Reply) -> dict[str, Score]:
-        passages = [p.text for p in asked.passages if p.id in reply.passages]
+        entail = self._entail(asked)
+        passages = [f"{p.title}\n{p.text}" for p in asked.passages if p.id in reply.passages]
         sentences = [s.text for s in reply.sentences]
         content = overlap.content_precision(reply.text, passages)
         scores = {
@@ -110,8 +118,8 @@ class Measures:
         if not sentences:
             none = Score.unscored("the answer has no sentence")
             return scores | {"groundedness": none, "grounded_share": none}
-        support = groundedness.sentence_support(sentences, passages, self.entail)
-        share = groundedness.grounded_share(sentences, passages, self.entail, self.threshold)
+        support = groundedness.sentence_support(sentences, passages, entail)
+        share = groundedness.grounded_share(sentences, passages, entail, self.threshold)
         return scores | {"groundedness": Score(support), "grounded_share": Score(share)}
 
 

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from eval.scorers.citation import CitedSentence
 from rag.domain import Answer, Verdict
-
-_MARKERS = r"(?:\s*\[\d+\])"
-_END = re.compile(
-    rf"(?:(?P<stop>[.!?])[\"'”’)]*{_MARKERS}*|{_MARKERS}+[.!?]?)(?=\s+[\"'“‘(]?[A-Z0-9]|\s*$)"
-)
-_ABBREVIATED = re.compile(r"(?:\b(?:[A-Za-z]|Mr|Mrs|Ms|Dr|Prof|St|vs|etc|No|Inc|Ltd|Co|cf|al))$")
+from rag.sentences import marked_sentences
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +35,8 @@ def reply_of(answer: Answer, given: Sequence[str] = ()) -> Reply:
     if answer.verdict is Verdict.REFUSED:
         return Reply("", answer.verdict, (), (), context, answer.confidence, dict(answer.timings))
     sentences = tuple(
-        CitedSentence(without_markers(part, len(context)), _ids(part, context))
-        for part in split(answer.text)
+        CitedSentence(" ".join(text.split()), tuple(context[m - 1] for m in markers))
+        for text, markers in marked_sentences(answer.text, len(context))
     )
     cited = tuple(dict.fromkeys(c.chunk for c in answer.citations))
     return Reply(
@@ -54,29 +48,3 @@ def reply_of(answer: Answer, given: Sequence[str] = ()) -> Reply:
         confidence=answer.confidence,
         timings=dict(answer.timings),
     )
-
-
-def without_markers(text: str, passages: int) -> str:
-    """The text without the markers [1]..[passages]; other brackets are the author's own words."""
-    kept = re.sub(r"\s*\[(\d+)\]", lambda m: "" if 1 <= int(m[1]) <= passages else m[0], text)
-    return " ".join(kept.split())
-
-
-def split(text: str) -> list[str]:
-    """Sentences with their markers. A sentence ends at a full stop, or at markers that another
-    sentence or nothing follows."""
-    parts: list[str] = []
-    start = 0
-    for match in _END.finditer(text):
-        bare = match["stop"] == "." and "[" not in match[0]
-        if bare and _ABBREVIATED.search(text[start : match.start()]):
-            continue
-        parts.append(text[start : match.end()].strip())
-        start = match.end()
-    parts.append(text[start:].strip())
-    return [part for part in parts if part]
-
-
-def _ids(sentence: str, context: Sequence[str]) -> tuple[str, ...]:
-    numbers = dict.fromkeys(int(n) for n in re.findall(r"\[(\d+)\]", sentence))
-    return tuple(context[n - 1] for n in numbers if 1 <= n <= len(context))

@@ -53,7 +53,8 @@ def tables(report: Report) -> list[Table]:
         return [_legs(report)]
     found = [_metrics("metrics", report["metrics"])]
     found += [_split(name, rows) for name, rows in report["splits"].items() if len(rows) > 1]
-    return [*found, _confidence(report["confidence"]), _latency(report["latency"])]
+    found += [_confidence(report["confidence"]), _latency(report["latency"])]
+    return [*found, _against(report["against"])] if report.get("against") else found
 
 
 def _metrics(title: str, metrics: Mapping[str, Report]) -> Table:
@@ -88,6 +89,17 @@ def _latency(latency: Mapping[str, Report]) -> Table:
         for stage, row in latency.items()
     ]
     return "seconds per stage", ["stage", *levels, "n"], rows
+
+
+def _against(compared: Report) -> Table:
+    """Differences to an earlier run, paired over the samples that both scored."""
+    rows = [
+        [name, *_estimate(row), "yes" if row["sure"] else "no"]
+        for name, row in compared["differences"].items()
+        if row["value"] is not None
+    ]
+    title = f"difference to run {compared['run']} over {compared['shared']} shared samples"
+    return title, ["metric", "difference", "95% interval", "n", "sure"], rows
 
 
 def _legs(report: Report) -> Table:
