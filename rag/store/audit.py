@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from sqlalchemy import select
@@ -54,11 +54,22 @@ class SqlAudit:
 
     def verify(self) -> int | None:
         session = self._tx.read()
-        rows = session.scalars(
-            select(AuditRow).order_by(AuditRow.number).execution_options(yield_per=1000)
-        )
         head = session.scalar(select(AuditHeadRow))
-        return _first_broken(rows, (head.number, head.digest) if head else (0, START))
+        return _first_broken(_rows(session), (head.number, head.digest) if head else (0, START))
+
+
+def _rows(session: Session) -> Iterator[AuditRow]:
+    """Every entry, oldest first, a thousand in memory at a time."""
+    after: int | None = None
+    while True:
+        query = select(AuditRow).order_by(AuditRow.number).limit(1000)
+        page = list(
+            session.scalars(query if after is None else query.where(AuditRow.number > after))
+        )
+        yield from page
+        if len(page) < 1000:
+            return
+        after = page[-1].number
 
 
 def _first_broken(rows: Iterable[AuditRow], head: tuple[int, str]) -> int | None:

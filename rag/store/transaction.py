@@ -30,6 +30,7 @@ class Transaction:
         self._session = Session(engine)
         self._begun = False
         self._writing = False
+        self._closed = False
 
     def read(self) -> Session:
         if not self._begun:
@@ -59,10 +60,14 @@ class Transaction:
         self._begun = self._writing = False
 
     def close(self) -> None:
+        """Roll back what was not committed; for good."""
         self._session.close()
         self._begun = self._writing = False
+        self._closed = True
 
     def _begin(self, *, writing: bool) -> None:
+        if self._closed:  # it would hold a connection that nobody gives back
+            raise RuntimeError("this unit of work has ended; ask the store for a new one")
         options = transaction_options(self._engine, writing=writing)
         try:
             self._session.connection(execution_options=options)

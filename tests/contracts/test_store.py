@@ -73,6 +73,13 @@ def test_leaving_without_commit_rolls_back(store: SqlStore) -> None:
         assert unit.collections.all() == []
 
 
+def test_a_unit_of_work_ends_with_its_block(store: SqlStore) -> None:
+    with store() as unit:
+        unit.collections.all()
+    with pytest.raises(RuntimeError, match="has ended"):
+        unit.collections.all()
+
+
 def test_collections(store: SqlStore) -> None:
     with store() as unit:
         made = unit.collections.create("Übersicht", RIGHTS)
@@ -82,7 +89,7 @@ def test_collections(store: SqlStore) -> None:
         unit.collections.set_rights(made.id, {"hr": Right.WRITE})
         unit.commit()
         found = unit.collections.named("Übersicht")
-    assert found == unit.collections.get(made.id)
+        assert found == unit.collections.get(made.id)
     assert found.rights == {"hr": Right.WRITE}
     assert found.settings == {"fusion": 0.25, "adapter": "none", "on": True}
     assert (found.generation, found.embedder, found.created) == (0, "", made.created)
