@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import exists, select
+from sqlalchemy.orm import Session, aliased
 
 from rag.domain import JobState, MetadataValue
 from rag.errors import BadInput
@@ -83,7 +83,15 @@ def _document(session: Session, collection: str, name: str) -> DocumentRow | Non
 
 
 def _newest_waiting(session: Session, document: str) -> JobRow | None:
-    query = select(JobRow).where(JobRow.document == document, JobRow.state.in_(WAITING))
+    """The upload that will be live when all work is done; None when that is the live version. One
+    that a later upload has overtaken will never be visible and counts for nothing."""
+    later = aliased(JobRow)
+    overtaken = exists().where(
+        later.document == document,
+        later.number > JobRow.number,
+        later.state == JobState.DONE.value,
+    )
+    query = select(JobRow).where(JobRow.document == document, JobRow.state.in_(WAITING), ~overtaken)
     newest = query.order_by(JobRow.number.desc()).limit(1)
     return session.scalar(newest.with_for_update().execution_options(populate_existing=True))
 

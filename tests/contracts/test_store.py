@@ -233,6 +233,19 @@ def test_the_later_upload_wins_whatever_is_finished_first(store: SqlStore) -> No
         assert len(unit.documents.versions(older.document)) == 3
 
 
+def test_an_overtaken_upload_counts_for_nothing(store: SqlStore) -> None:
+    into = collection(store)
+    stale = accept(store, into, "a.txt", "old")
+    ingest(store, into, "a.txt", ["new"], frozenset({"hr"}))
+    again = accept(store, into, "a.txt", "old")
+    assert again.id != stale.id  # the old job would end invisible
+    lease(store, again.id)
+    publish(store, again.id, ["old"])
+    with store() as unit:
+        document = unit.documents.named(into, "a.txt")
+    assert (document.version, document.readers) == (again.id, frozenset({"hr"}))
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), None, ["list"]])
 def test_metadata_that_cannot_be_filtered(store: SqlStore, value: object) -> None:
     into = collection(store)

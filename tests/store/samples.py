@@ -26,11 +26,13 @@ EMBEDDER = "hash-4@float32"
 
 
 def sha(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def vector(text: str) -> np.ndarray:
-    raw = np.frombuffer(hashlib.sha256(text.encode()).digest()[:4], dtype=np.uint8)
+    raw = np.frombuffer(
+        hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:4], dtype=np.uint8
+    )
     made = raw.astype(np.float32) + 1
     return made / np.linalg.norm(made)
 

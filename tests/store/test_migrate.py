@@ -1,0 +1,88 @@
+"""Migrations: up, down, and equal to the models, on both back ends."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import inspect, text
+
+from rag.errors import BadSettings, Conflict, StoreUnavailable
+from rag.store.engine import WRITING, make_engine
+from rag.store.migrate import current, downgrade, head, upgrade
+from rag.store.tables import Base
+from tests.servers import Databases
+
+
+def test_models_equal_migrations(databases: Databases) -> None:
+    engine = make_engine(databases.new())
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+        indexes = {
+            index["name"]
+            for table in Base.metadata.tables
+            for index in inspect(connection).get_indexes(table)
+        }
+    engine.dispose()
+    assert {"uq_versions_document_live", "uq_chunks_chunk_live"} <= indexes
+
+
+def test_up_and_down(databases: Databases) -> None:
+    url = databases.empty()
+    assert current(url) == ""
+    assert upgrade(url) == upgrade(url) == current(url) == head()
+    assert downgrade(url, "base") == ""
+    engine = make_engine(url)
+    with engine.connect() as connection:
+        assert inspect(connection).get_table_names() == ["alembic_version"]
+    engine.dispose()
+    assert upgrade(url) == head()
+
+
+def test_a_newer_database_is_refused(databases: Databases) -> None:
+    url = databases.new()
+    engine = make_engine(url)
+    with engine.connect().execution_options(**{WRITING: True}) as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        connection.commit()
+    engine.dispose()
+    with pytest.raises(Conflict, match="9999"):
+        upgrade(url)
+
+
+def test_processes_upgrade_together(databases: Databases, tmp_path: Path) -> None:
+    """From a directory that is not the repository, too."""
+    url = databases.empty()
+    code = "import sys; from rag.store.migrate import upgrade; print(upgrade(sys.argv[1]))"
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, url],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONWARNINGS": "error"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    ends = [process.communicate(timeout=300) for process in running]
+    assert [out.strip() for out, _ in ends] == [head()] * 3, ends
+
+
+def test_a_folder_is_made_for_a_new_database(tmp_path: Path) -> None:
+    assert upgrade(f"sqlite:///{tmp_path / 'new' / 'data' / 'attest.db'}") == head()
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StoreUnavailable):
+        upgrade(f"sqlite:///{tmp_path / 'file' / 'attest.db'}")
+
+
+@pytest.mark.parametrize("url", ["", "nonsense", "sqlite://", "mysql://u@h/d", "oracle+x://h/d"])
+def test_urls_that_cannot_work(url: str) -> None:
+    with pytest.raises(BadSettings):
+        upgrade(url)
