@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
@@ -40,7 +40,7 @@ from rag.domain import (
     Word,
 )
 from rag.errors import AttestError, BadInput, Unavailable
-from rag.views import Extract, Health, Key, Run, Session, Shelf, Text, User
+from rag.views import Comparison, Extract, Health, Key, Run, Session, Shelf, Text, User
 from rag.wire import error_from_json, from_json, to_json
 
 T = TypeVar("T")
@@ -251,7 +251,7 @@ class Client:
 
     def ask_stream(
         self, collection: str, question: str, conditions: Sequence[Condition] = ()
-    ) -> Iterator[Found | Said | Answer]:
+    ) -> Generator[Found | Said | Answer, None, None]:
         """The passages, then each verified sentence, then the stored answer. Closing the iterator
         early stops the work on the server."""
         path = f"/collections/{_part(collection)}/ask/stream"
@@ -301,6 +301,10 @@ class Client:
 
     def run(self, id: str) -> Run:
         return self._one(Run, "GET", f"/runs/{_part(id)}")
+
+    def compare(self, first: str, second: str) -> Comparison:
+        """Two runs of answers over the samples they share. Raises BadInput when they share none."""
+        return self._one(Comparison, "GET", f"/runs/{_part(first)}/against/{_part(second)}")
 
     # --- the wire ----------------------------------------------------------------------------
 

@@ -82,6 +82,15 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Comparison:
+    """The second run less the first, paired over the `shared` samples. `differences` maps each
+    metric to its `value`, the interval's `low` and `high`, `n`, and whether it is `sure`."""
+
+    shared: int
+    differences: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
 class User:
     """An account without its secrets."""
 

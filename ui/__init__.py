@@ -1,0 +1,1 @@
+"""The Streamlit pages. They know the nouns and `rag.client`, and nothing else of the house."""

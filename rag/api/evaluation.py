@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Query
 
+from eval.runs import compare
 from rag.api.access import Reader
 from rag.api.parts import Here
+from rag.errors import BadInput
 from rag.ports import RunRecord
-from rag.views import Run
+from rag.views import Comparison, Run
 
 router = APIRouter(prefix="/runs", tags=["evaluation"])
 
@@ -28,6 +30,17 @@ def runs(
 def run(id: str, who: Reader, here: Here) -> Run:
     with here.attest.store() as work:
         return _shown(work.runs.get(id))
+
+
+@router.get("/{first}/against/{second}")
+def against(first: str, second: str, who: Reader, here: Here) -> Comparison:
+    """The second less the first, over the samples both scored. Raises BadInput."""
+    with here.attest.store() as work:
+        a, b = work.runs.get(first), work.runs.get(second)
+    if {a.kind, b.kind} != {"answers"}:
+        raise BadInput("only runs of answers are compared sample by sample")
+    found = compare(a.report, b.report)
+    return Comparison(found["shared"], found["differences"])
 
 
 def _shown(run: RunRecord) -> Run:

@@ -1,0 +1,65 @@
+"""The Quality page: evaluation runs, what they measured, and two of them side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from rag.views import Run
+from ui import session
+from ui.comparison_view import comparison_view
+from ui.complaints import complaints
+from ui.moments import moment
+from ui.run_view import headline, run_view
+
+
+def page() -> None:
+    st.title("Quality")
+    with complaints():
+        client = session.client()
+        runs = client.runs(limit=100)
+        if not runs:
+            st.info(
+                "No evaluation has run yet. `attest eval run` and `attest eval retrieval` "
+                "store theirs here; so does the nightly one, once `nightly_samples` is set.",
+                icon=":material/monitoring:",
+            )
+            return
+        _table(runs)
+        chosen, other = _choose(runs)
+        if other is None:
+            run_view(chosen)
+        else:
+            comparison_view(client, chosen, other)
+
+
+def _table(runs: Sequence[Run]) -> None:
+    """One row a run, its main numbers each with the n they rest on in the run's own page."""
+    rows = [
+        {"run": run.name, "kind": run.kind, "when": moment(run.created), **headline(run)}
+        for run in runs
+    ]
+    st.dataframe(rows, hide_index=True, height=min(38 + 35 * len(rows), 300))
+
+
+def _choose(runs: Sequence[Run]) -> tuple[Run, Run | None]:
+    by_id = {run.id: run for run in runs}
+
+    def shown(id: str) -> str:
+        run = by_id[id]
+        return f"{run.name} · {run.kind} · {moment(run.created)}"
+
+    left, right = st.columns(2)
+    chosen = by_id[left.selectbox("Run", list(by_id), format_func=shown, key="run")]
+    same = [run.id for run in runs if run.kind == chosen.kind and run.id != chosen.id]
+    other = right.selectbox(
+        "Compare with",
+        same,
+        index=None,
+        format_func=shown,
+        key="other-run",
+        placeholder="another run of this kind" if same else "there is no other of this kind",
+        disabled=not same,
+    )
+    return chosen, by_id.get(other) if other is not None else None
