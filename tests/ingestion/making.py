@@ -1,0 +1,126 @@
+"""Small real files, made in the tests: PDFs by a tiny writer, DOCX by python-docx."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import docx
+
+from ingestion.limits import Limits
+from ingestion.parse import parse
+from rag.domain import Parsed
+
+PAGE = (595, 842)
+
+
+@dataclass(frozen=True)
+class Text:
+    """A line of text with its baseline at (x, y) from the bottom left of the page, in points."""
+
+    x: float
+    y: float
+    text: str
+    size: float = 11
+    font: str = "F1"  # F1 Helvetica, F2 Helvetica-Bold
+
+
+def pdf(*pages: Sequence[Text], rotate: int = 0, title: str = "") -> bytes:
+    """A PDF with these lines on its pages."""
+    streams = [
+        "".join(
+            f"BT /{line.font} {line.size} Tf {line.x} {line.y} Td ({_escaped(line.text)}) Tj ET\n"
+            for line in lines
+        ).encode("cp1252")
+        for lines in pages
+    ]
+    return pdf_of_streams(streams, rotate=rotate, title=title)
+
+
+def pdf_of_streams(streams: Sequence[bytes], *, rotate: int = 0, title: str = "") -> bytes:
+    count = len(streams)
+    kids = " ".join(f"{5 + 2 * n} 0 R" for n in range(count))
+    fonts = "/Font << /F1 3 0 R /F2 4 0 R >>"
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        f"<< /Type /Pages /Count {count} /Kids [{kids}] >>".encode(),
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>",
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica-Bold /Encoding /WinAnsiEncoding >>",
+    ]
+    for number, stream in enumerate(streams):
+        objects.append(
+            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 {PAGE[0]} {PAGE[1]}] /Rotate {rotate} "
+            f"/Resources << {fonts} >> /Contents {6 + 2 * number} 0 R >>".encode()
+        )
+        packed = zlib.compress(stream)
+        head = f"<< /Length {len(packed)} /Filter /FlateDecode >>\nstream\n".encode()
+        objects.append(head + packed + b"\nendstream")
+    objects.append(f"<< /Title ({_escaped(title)}) >>".encode())
+    return _written(objects)
+
+
+def _written(objects: Sequence[bytes]) -> bytes:
+    out = io.BytesIO()
+    out.write(b"%PDF-1.7\n")
+    offsets = []
+    for number, body in enumerate(objects, 1):
+        offsets.append(out.tell())
+        out.write(f"{number} 0 obj\n".encode() + body + b"\nendobj\n")
+    start = out.tell()
+    out.write(f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n".encode())
+    out.writelines(f"{offset:010d} 00000 n \n".encode() for offset in offsets)
+    trailer = f"<< /Size {len(objects) + 1} /Root 1 0 R /Info {len(objects)} 0 R >>"
+    out.write(f"trailer\n{trailer}\nstartxref\n{start}\n%%EOF\n".encode())
+    return out.getvalue()
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("(", "\\(").replace(")", "\\)")
+
+
+def prose(lines: Sequence[str], x: float = 60, top: float = 760, leading: float = 14) -> list[Text]:
+    return [Text(x, top - leading * n, line) for n, line in enumerate(lines)]
+
+
+def docx_bytes(document: docx.document.Document) -> bytes:
+    out = io.BytesIO()
+    document.save(out)
+    return out.getvalue()
+
+
+def with_member(archive: bytes, name: str, data: bytes) -> bytes:
+    """The zip archive with one member added or replaced."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(out, "w") as new:
+        for info in old.infolist():
+            if info.filename != name:
+                new.writestr(info, old.read(info))
+        new.writestr(name, data, compress_type=zipfile.ZIP_DEFLATED)
+    return out.getvalue()
+
+
+def read(data: bytes, name: str, limits: Limits | None = None) -> Parsed:
+    """Parse and check what must hold for every format."""
+    parsed = parse(data, name, limits)
+    at = 0
+    for block in parsed.blocks:
+        assert at <= block.start < block.end <= len(parsed.text)
+        assert parsed.text[at : block.start].strip() == ""
+        assert parsed.text[block.start : block.end].strip()
+        at = block.end
+    assert at == len(parsed.text)
+    last = 0
+    for word in parsed.words:
+        assert last <= word.start < word.end
+        assert not any(c.isspace() for c in parsed.text[word.start : word.end])
+        last = word.end
+    parsed.text.encode()
+    assert "\0" not in parsed.text
+    return parsed
+
+
+def shown(parsed: Parsed) -> list[tuple[str, str]]:
+    return [(b.kind.value, parsed.text[b.start : b.end]) for b in parsed.blocks]
