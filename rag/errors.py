@@ -15,6 +15,7 @@
     |   +-- UnknownCollection
     |   +-- UnknownDocument
     |   +-- UnknownAnswer
+    |   +-- UnknownModel        not in the catalogue of published weights
     +-- Conflict                it exists already, or is busy
     |   +-- AlreadyRunning      another `attest up` holds this data folder
     +-- NotPermitted            signed in, but without the right
@@ -24,6 +25,7 @@
     |   +-- BrokerUnavailable
     |   +-- StoreUnavailable
     |   +-- DiskFull
+    |   +-- IndexUnreachable    the package index that carries the weights
     |   +-- IndexUnavailable  a search index stopped; it is built again from the database
     |   +-- Busy                the queue is full; `.retry_after` seconds
     +-- ModelError
@@ -93,6 +95,9 @@ class UnknownDocument(NotFound): ...
 class UnknownAnswer(NotFound): ...
 
 
+class UnknownModel(NotFound): ...
+
+
 class Conflict(AttestError): ...
 
 
@@ -118,6 +123,9 @@ class StoreUnavailable(Unavailable): ...
 
 
 class DiskFull(Unavailable): ...
+
+
+class IndexUnreachable(Unavailable): ...
 
 
 class IndexUnavailable(Unavailable): ...

@@ -43,8 +43,8 @@ def check(evidence: str, sentence: str) -> Support:
     words = analyse(claim)
     if not words:
         return Support(0.0, ("nothing is said",))
-    known = set(analyse(evidence))
-    precision = sum(word in known for word in words) / len(words)
+    known, numbers = set(analyse(evidence)), _numbers(evidence)
+    precision = sum(w in known or _plain_number(w) in numbers for w in words) / len(words)
     vetoes = [*_missing_numbers(evidence, claim), *_missing_names(known, claim)]
     if precision > 0 and not vetoes and _negation_differs(evidence, claim):
         vetoes.append("negation")
@@ -65,8 +65,12 @@ def check_answer(evidence: str, sentence: str, question: str) -> Support:
 
 
 def _missing_numbers(evidence: str, claim: str) -> list[str]:
-    have = set(map(_plain_number, _NUMBER.findall(_folded(evidence))))
+    have = _numbers(evidence)
     return [n for n in _NUMBER.findall(_folded(claim)) if _plain_number(n) not in have]
+
+
+def _numbers(text: str) -> set[str]:
+    return set(map(_plain_number, _NUMBER.findall(_folded(text))))
 
 
 def _plain_number(number: str) -> str:

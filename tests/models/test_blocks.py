@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -56,7 +58,7 @@ def test_joined_blocks_equal_one_pass(model: Transformer, lengths: list[int], se
     draw = lambda n: torch.randint(0, 97, (n,), generator=chance).tolist()  # noqa: E731
     prefix, passages, question = draw(6), [draw(n) for n in lengths], draw(5)
     with torch.no_grad():
-        whole = torch.tensor([prefix + sum(passages, []) + question])
+        whole = torch.tensor([[*prefix, *chain(*passages), *question]])
         wanted = model.logits(model(whole, mask=block_mask([6, *lengths, 5])))[0, -5:]
         head = encode_prefix(model, prefix)
         cache = KVCache(TINY, whole.shape[1])

@@ -1,0 +1,210 @@
+"""The one page over the real store and index; only the models are the shipped fakes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from models.fake import CopyGenerator, HashEmbedder
+from models.piece import Piece
+from rag.bootstrap import Attest, open_attest
+from rag.domain import (
+    LOCAL_USER,
+    Answer,
+    Block,
+    BlockKind,
+    Chunk,
+    Found,
+    Leg,
+    Principal,
+    Right,
+    Said,
+    Sampling,
+    Verdict,
+    chunk_id,
+)
+from rag.errors import EmptyQuestion, QuestionTooLong, UnknownAnswer, UnknownCollection
+from rag.ports import Publication
+from rag.settings import load_settings
+
+FILES = {
+    "leave.md": "Full-time staff have 28 days of paid leave.\nInterns have 12 days of paid leave.",
+    "meals.md": "Meals on business travel are paid up to 45 euros a day.",
+    "doors.md": "The doors are locked at 20:00 every evening.",
+}
+
+
+class Says(CopyGenerator):
+    """Writes a fixed draft, whatever it is asked."""
+
+    def __init__(self, draft: str, logprob: float = -0.1) -> None:
+        super().__init__()
+        self._draft, self._logprob = draft, logprob
+
+    def generate(self, passages: Sequence[str], question: str, sampling: object) -> Iterator[Piece]:
+        for word in self._draft.split(" "):
+            yield Piece(f" {word}", 1, self._logprob)
+
+
+@pytest.fixture
+def attest(tmp_path: Path) -> Iterator[Attest]:
+    opened = open_attest(load_settings(tmp_path / "data"))
+    opened.embedder = HashEmbedder()
+    opened.generator = CopyGenerator()
+    with opened.store() as work:
+        collection = work.collections.create("house", {"local": Right.MANAGE})
+        work.commit()
+    for name, text in FILES.items():
+        add(opened, collection.id, name, text)
+    yield opened
+    opened.close()
+
+
+def add(
+    attest: Attest, collection: str, name: str, text: str, readers: frozenset[str] | None = None
+) -> int:
+    blob = attest.blobs.put(text.encode())
+    with attest.store() as work:
+        job = work.documents.accept(collection, name, blob, len(text), readers)
+        assert work.jobs.lease(job.id, "test", 60)
+        version = f"v-{name}-{blob[:8]}"
+        spans = [(0, text.find("\n"))] if "\n" in text else []
+        spans.append((text.find("\n") + 1, len(text)))
+        chunks = [Chunk(chunk_id(version, a, b), version, a, b, text[a:b]) for a, b in spans]
+        made = Publication(
+            version=version,
+            media_type="text/plain",
+            title=name,
+            size=len(text),
+            pages=None,
+            text_blob=blob,
+            layout_blob=None,
+            metadata={},
+            blocks=[Block(BlockKind.PARAGRAPH, a, b) for a, b in spans],
+            chunks=chunks,
+            indexed=[c.text for c in chunks],
+            vectors=attest.embedder.embed([c.text for c in chunks]),
+            embedder=attest.embedder.identity,
+        )
+        generation = work.documents.publish(job.id, "test", made)
+        work.commit()
+    return generation
+
+
+def ask(attest: Attest, question: str, who: Principal = LOCAL_USER) -> Answer:
+    return attest.answering.ask(who, "house", question)
+
+
+def test_every_sentence_is_cited_by_the_exact_words(attest: Attest) -> None:
+    answer = ask(attest, "How many days of paid leave do full-time staff have?")
+    assert answer.verdict is Verdict.ANSWERED
+    (citation,) = answer.citations
+    assert citation.document_name == "leave.md"
+    assert FILES["leave.md"][citation.start : citation.end] == citation.quote
+    assert "28 days" in citation.quote
+    assert answer.text.endswith(f"[{citation.marker}]")
+    assert answer.passages[citation.marker - 1].chunk.id == citation.chunk
+    assert {"embed", "dense", "lexical", "generate", "total"} <= answer.timings.keys()
+
+
+def test_the_stream_shows_sources_then_verified_sentences_then_the_answer(attest: Attest) -> None:
+    events = list(attest.answering.stream(LOCAL_USER, "house", "When are the doors locked?"))
+    assert [type(e) for e in events] == [Found, Said, Answer]
+    assert events[1].text == events[2].text  # type: ignore[union-attr]
+
+
+def test_an_unsupported_sentence_is_never_shown(attest: Attest) -> None:
+    attest.generator = Says("The doors are locked at 22:00 [1].")
+    events = list(attest.answering.stream(LOCAL_USER, "house", "When are the doors locked?"))
+    assert not [e for e in events if isinstance(e, Said)]
+    answer = events[-1]
+    assert isinstance(answer, Answer)
+    assert answer.verdict is Verdict.REFUSED
+    assert "22:00" not in answer.text
+    assert answer.passages, "a refusal names the nearest sources"
+    assert answer.citations == ()
+
+
+def test_what_is_supported_of_a_draft_is_partial(attest: Attest) -> None:
+    attest.generator = Says("The doors are locked at 20:00 [1]. The alarm is set by Weber [1].")
+    answer = ask(attest, "When are the doors locked?")
+    assert answer.verdict is Verdict.PARTIAL
+    assert answer.text == "The doors are locked at 20:00 [1]"
+
+
+def test_an_unmarked_sentence_is_not_shown(attest: Attest) -> None:
+    attest.generator = Says("The doors are locked at 20:00.")
+    assert ask(attest, "When are the doors locked?").verdict is Verdict.REFUSED
+
+
+def test_an_unsure_draft_is_refused(attest: Attest) -> None:
+    attest.generator = Says("The doors are locked at 20:00 [1].", logprob=-3.0)
+    assert ask(attest, "When are the doors locked?").verdict is Verdict.REFUSED
+
+
+def test_a_stored_answer_can_be_replayed_after_its_source_was_replaced(attest: Attest) -> None:
+    before = ask(attest, "When are the doors locked?")
+    add(attest, before.collection, "doors.md", "The doors are locked at 21:30 every evening.")
+    after = ask(attest, "When are the doors locked?")
+    assert "21:30" in after.text
+    replayed = attest.answering.replay(LOCAL_USER, before.id)
+    assert replayed.same
+    assert "20:00" in replayed.again.text
+    with pytest.raises(UnknownAnswer):
+        attest.answering.replay(LOCAL_USER, "nothing")
+
+
+def test_a_deleted_document_cannot_be_seen_by_the_next_question(attest: Attest) -> None:
+    with attest.store() as work:
+        collection = work.collections.named("house")
+        work.documents.delete(work.documents.named(collection.id, "doors.md").id)
+        work.commit()
+    answer = ask(attest, "When are the doors locked every evening?")
+    assert "20:00" not in answer.text
+    assert "doors.md" not in {p.document_name for p in answer.passages}
+
+
+def test_a_document_for_others_is_not_there(attest: Attest) -> None:
+    with attest.store() as work:
+        collection = work.collections.named("house")
+        work.collections.set_rights(
+            collection.id, {"local": Right.MANAGE, "board": Right.READ, "staff": Right.READ}
+        )
+        work.commit()
+    text = "The severance fund holds 900 euros."
+    add(attest, collection.id, "secret.md", text, frozenset({"board"}))
+    board, staff = (Principal(g, frozenset({g})) for g in ("board", "staff"))
+    question = "How much does the severance fund hold?"
+    assert "900" in ask(attest, question, board).text
+    for leg in Leg:
+        seen = attest.answering.search(staff, "house", question, leg=leg)
+        assert "secret.md" not in {p.document_name for p in seen}
+    with pytest.raises(UnknownCollection):
+        ask(attest, question, Principal("stranger", frozenset({"elsewhere"})))
+
+
+def test_bad_questions_say_what_is_wrong(attest: Attest) -> None:
+    with pytest.raises(EmptyQuestion):
+        ask(attest, "  \n ")
+    with pytest.raises(QuestionTooLong, match="100000 characters"):
+        ask(attest, "a" * 100_000)
+    with pytest.raises(UnknownCollection):
+        attest.answering.ask(LOCAL_USER, "nowhere", "When?")
+
+
+def test_a_question_in_another_language_ends_in_an_answer_or_a_refusal(attest: Attest) -> None:
+    assert ask(attest, "ドアは何時に閉まりますか").verdict in set(Verdict)
+
+
+def test_reading_given_passages_stores_nothing(attest: Attest) -> None:
+    passages = attest.answering.search(LOCAL_USER, "house", "doors locked evening")
+    answer = attest.answering.read("When are the doors locked?", passages, Sampling(max_tokens=40))
+    assert "20:00" in answer.text
+    with pytest.raises(UnknownAnswer):
+        attest.answering.replay(LOCAL_USER, answer.id)
+
+
+def test_no_passages_is_a_refusal(attest: Attest) -> None:
+    assert attest.answering.read("When?", []).verdict is Verdict.REFUSED
