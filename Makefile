@@ -34,10 +34,10 @@ format: $(DEV) ## mend the format and what the linter can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(RUN) ## measure speed
-	@$(BIN)/python -m benchmarks
+bench: $(RUN) ## measure the seconds of each stage of a question, on what make demo left
+	@$(BIN)/python -m benchmarks --data $(DATA)
 
-eval: $(RUN) ## measure answers and retrieval on the sample questions
+eval: $(RUN) ## measure answers and retrieval on the sample questions, on what make demo left
 	@$(BIN)/python -m examples.evaluate --data $(DATA)
 
 docs: $(DEV) ## write the generated pages anew (docs/configuration.md)
