@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import time
@@ -80,7 +81,6 @@ class Broker:
         self.settings = settings
         self.folder = _folder(settings)
         self._users: IO[str] | None = None
-        self._server: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         if self.settings.broker_url is not None:
@@ -131,39 +131,48 @@ class Broker:
             lock.release()
 
     def _start(self) -> None:
-        port = self._port()
-        configuration = self._configure(port)
-        with (self.folder / "valkey.log").open("ab") as output:
-            self._server = subprocess.Popen(
-                [str(_binary()), str(configuration)],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={"LANG": "C.UTF-8"},
-                start_new_session=True,  # Ctrl-C ends those who use it first
-            )
+        configuration = self._configure(self._port())
+        (self.folder / "valkey.pid").unlink(missing_ok=True)
+        # It goes into the background by itself: whoever stops it need not be who started it.
+        started = subprocess.run(
+            [str(_binary()), str(configuration)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={"LANG": "C.UTF-8"},
+            start_new_session=True,  # Ctrl-C ends those who use it first
+            check=False,
+        )
         until = time.monotonic() + READY_WITHIN
         while not _answers(self.settings):
-            if self._server.poll() is not None or time.monotonic() > until:
-                self._server.kill()
-                self._server.wait()
+            if started.returncode or time.monotonic() > until or not self._alive():
                 raise BrokerUnavailable(f"the broker did not start:\n{self._last_words()}")
             time.sleep(0.05)
 
     def _stop(self) -> None:
         import redis
 
+        pid = self.pid
         with closing(_client(self.settings)) as client, suppress(redis.exceptions.RedisError):
             client.shutdown(nosave=True)  # the append-only file is synced; jobs are in SQL
         until = time.monotonic() + STOP_WITHIN
-        while _answers(self.settings) and time.monotonic() < until:
+        while _answers(self.settings):
+            if time.monotonic() > until:
+                if pid is not None:
+                    os.kill(pid, signal.SIGKILL)
+                return
             time.sleep(0.05)
-        if self._server is not None:
-            try:
-                self._server.wait(STOP_WITHIN)
-            except subprocess.TimeoutExpired:
-                self._server.kill()
-                self._server.wait()
+
+    def _alive(self) -> bool:
+        """Whether the server still comes up; before it has written its number, assume so."""
+        pid = self.pid
+        if pid is None:
+            return True
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
 
     def _port(self) -> int:
         """The port of the settings, the remembered one, or the first free one from a number that
@@ -207,7 +216,8 @@ class Broker:
             f"requirepass {secret}",
             f'dir "{quoted}"',
             f'pidfile "{quoted}/valkey.pid"',
-            "daemonize no",
+            f'logfile "{quoted}/valkey.log"',
+            "daemonize yes",
             "appendonly yes",
             'save ""',
             "maxmemory-policy noeviction",
@@ -216,7 +226,8 @@ class Broker:
         return path
 
     def _last_words(self) -> str:
-        text = (self.folder / "valkey.log").read_text("utf-8", "replace")
+        log = self.folder / "valkey.log"
+        text = log.read_text("utf-8", "replace") if log.exists() else "(it wrote no log)"
         return "\n".join(text.splitlines()[-8:])
 
 

@@ -251,7 +251,9 @@ def test_a_document_that_kills_its_worker_is_poisoned(
     job = upload(attest, queue, WHO, "handbook", "guide.md", GUIDE)
     for _ in range(2):
         killed = subprocess.run(
-            [sys.executable, "-c", KILLED, str(attest.settings.data), job.id], check=False
+            [sys.executable, "-c", KILLED, str(attest.settings.data), job.id],
+            cwd=Path(__file__).parents[2],
+            check=False,
         )
         assert killed.returncode == -9
         until = time.monotonic() + 30

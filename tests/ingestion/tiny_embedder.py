@@ -11,7 +11,7 @@ MARKS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 def make_embedder(folder: Path) -> Path:
     import torch
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers import models as modules
+    from sentence_transformers.sentence_transformer import modules
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
     letters = [chr(c) for c in range(33, 127) if not chr(c).isupper()]
@@ -32,7 +32,7 @@ def make_embedder(folder: Path) -> Path:
     )
     BertModel(config).save_pretrained(plain)
     transformer = modules.Transformer(str(plain), max_seq_length=256)
-    pooling = modules.Pooling(transformer.get_word_embedding_dimension())
+    pooling = modules.Pooling(transformer.get_embedding_dimension())
     made = folder / "tiny-embedder"
     SentenceTransformer(modules=[transformer, pooling], device="cpu").save(str(made))
     return made
