@@ -25,11 +25,17 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     running.add_argument("--adapter", metavar="NAME|none")
     running.add_argument("--seed", type=int, default=0)
     running.add_argument(
-        "--context", choices=CONTEXTS, default="given", help="where the passages come from"
+        "--context",
+        choices=CONTEXTS,
+        default="given",
+        help="passages: as given, the gold ones, none, or found by a leg among all of the file",
     )
-    running.add_argument("--unanswerable-by-removal", action="store_true")
-    running.add_argument("--spread", action="store_true", help="take the N from the whole file")
-    running.add_argument("--gate", type=Path, metavar="FILE", help="exit 1 below these values")
+    running.add_argument(
+        "--unanswerable-by-removal", action="store_true", help="take the gold passages away"
+    )
+    running.add_argument("--spread", action="store_true", help="draw --limit over the whole file")
+    running.add_argument("--gate", type=Path, metavar="FILE.toml", help="exit 1 unless it passes")
+    running.add_argument("--against", metavar="RUN_ID", help="compare with an earlier run")
     running.set_defaults(run=run)
 
     finding = verbs.add_parser("retrieval", parents=[common], help="a folder in BEIR's format")
@@ -65,6 +71,7 @@ def run(asked: argparse.Namespace, terminal: Terminal) -> int:
             unanswerable_by_removal=asked.unanswerable_by_removal,
             spread=asked.spread,
             gate=asked.gate,
+            against=asked.against,
             progress=terminal.progress,
         )
     terminal.result(report, commands.text(report))

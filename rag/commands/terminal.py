@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from rag.wire import Json
 
 EVERY = 2.0  # seconds between two lines of progress where nobody sees a moving line
+AGAIN = 15.0  # seconds until the same line is repeated, to show that it is still alive
 
 
 @dataclass(slots=True)
 class Terminal:
     json: bool
     _moving: bool = False
+    _said: str = ""
     _last: float = field(default_factory=time.monotonic)
 
     def result(self, document: Json, text: str = "") -> None:
@@ -51,8 +53,8 @@ class Terminal:
         if sys.stderr.isatty():
             print(f"\r\x1b[K{line[:200]}", end="", file=sys.stderr, flush=True)
             self._moving = True
-        elif time.monotonic() - self._last >= EVERY:
-            self._last = time.monotonic()
+        elif time.monotonic() - self._last >= (AGAIN if line == self._said else EVERY):
+            self._last, self._said = time.monotonic(), line
             print(line, file=sys.stderr, flush=True)
 
     def _settle(self) -> None:
