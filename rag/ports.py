@@ -166,7 +166,7 @@ class Publication:
     """A finished version, about to become visible. `vectors[i]` and `indexed[i]` belong to
     `chunks[i]`; `text_blob` and `layout_blob` are already stored."""
 
-    version: str  # the id the chunks were cut under
+    version: str  # the id the chunks were cut under; used for one job only
     media_type: str
     title: str
     size: int
@@ -192,8 +192,10 @@ class Documents(Protocol):
         metadata: Mapping[str, MetadataValue] | None = None,
     ) -> Job:
         """Record an upload whose bytes are stored: the document (made when the name is new) and a
-        queued job. Bytes equal to the live version's, with the same readers and metadata: the job
-        comes back done at once. A waiting or running job for the same bytes is returned as it is."""
+        queued job. Readers or metadata None: as the document has them; a new one has neither. Bytes
+        equal to the live version's: the job comes back done at once, and at most access changes. A
+        waiting or running job for the same bytes, unless overtaken by a later upload, is returned
+        instead of a new one. Of two uploads the later accepted one wins."""
         ...
 
     def publish(self, job: str, worker: str, publication: Publication) -> int:
