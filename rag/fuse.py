@@ -11,9 +11,11 @@ RRF_K = 60
 
 
 def convex(dense: Sequence[Hit], lexical: Sequence[Hit], dense_weight: float) -> list[Hit]:
-    """`w * dense + (1 - w) * lexical` over scores scaled to [0, 1] within each list (Bruch, Gai
-    and Ingber 2022, arXiv 2210.11934). A chunk that a list lacks counts 0 there, like that list's
-    last. Raises ValueError for a weight outside [0, 1]."""
+    """`w * dense + (1 - w) * lexical` over scores scaled to [0, 1] within each list: 0 is a leg's
+    least possible score and 1 the list's best, the scaling that Bruch, Gai and Ingber (2022, arXiv
+    2210.11934) found most robust. Least is 0 for BM25, and for cosine too, where unrelated texts
+    stand. A chunk that a list lacks counts 0 there. Raises ValueError for a weight outside [0, 1].
+    """
     if not 0 <= dense_weight <= 1:
         raise ValueError(f"the dense weight is {dense_weight}; it must be between 0 and 1")
     parts = ((dense_weight, _scaled(dense)), (1 - dense_weight, _scaled(lexical)))
@@ -34,10 +36,10 @@ def rrf(dense: Sequence[Hit], lexical: Sequence[Hit], k: int = RRF_K) -> list[Hi
 
 
 def _scaled(hits: Sequence[Hit]) -> dict[str, float]:
-    """Scores moved to [0, 1] by the list's least and greatest; all 1 where these are equal."""
+    """Scores scaled by the list's best; a list that goes below 0 is moved up first."""
     if not hits:
         return {}
-    least = min(hit.score for hit in hits)
+    least = min(0.0, *(hit.score for hit in hits))
     span = max(hit.score for hit in hits) - least
     return {hit.chunk: (hit.score - least) / span if span > 0 else 1.0 for hit in hits}
 

@@ -1,0 +1,142 @@
+"""Retrieval over the real SQLite store and the real embedded index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import pytest
+
+from rag.domain import Condition, Leg, Right
+from rag.errors import EmptyQuestion, ModelError
+from rag.fuse import convex, rrf
+from rag.index.embedded import LexicalName
+from rag.ports import Vectors
+from rag.retrieve import Retrieved, retrieve
+from rag.store.unit import open_store
+from tests.index.library import Library
+from tests.servers import SqliteDatabases
+
+FUSE = partial(convex, dense_weight=0.5)
+STAFF = frozenset({"staff"})
+
+
+@pytest.fixture
+def library(sqlite: SqliteDatabases) -> Iterator[Library]:
+    store = open_store(sqlite.new())
+    library = Library(store, {"staff": Right.READ, "board": Right.READ})
+    library.put("leave.md", "Staff have 25 days of leave a year.", metadata={"year": 2024})
+    library.put("salary.md", "The board salary is secret.", readers=frozenset({"board"}))
+    library.put("fees.md", "Invoice INV-2041 has a late fee.", metadata={"year": 2023})
+    yield library
+    store.close()
+
+
+def ask(library: Library, question: str, **how: object) -> Retrieved:
+    how = {"fuse": FUSE, "groups": STAFF} | how
+    groups = how.pop("groups")
+    return retrieve(
+        library.store, library.index, library.embedder, library.collection, question, groups, **how
+    )
+
+
+def names(found: Retrieved) -> list[str]:
+    return [passage.document_name for passage in found.passages]
+
+
+@pytest.mark.parametrize("leg", list(Leg))
+def test_each_leg_finds_the_passage_and_says_how(library: Library, leg: Leg) -> None:
+    found = ask(library, "INV-2041 late fee", leg=leg)
+    best = found.passages[0]
+    assert best.document_name == "fees.md"
+    assert best.score == best.scores[leg.value]
+    assert set(best.scores) == ({"dense", "lexical", "hybrid"} if leg is Leg.HYBRID else {leg})
+    scores = [passage.score for passage in found.passages]
+    assert scores == sorted(scores, reverse=True)
+    assert {"catch_up", "fetch"} <= set(found.timings)
+
+
+def test_rights_and_conditions(library: Library) -> None:
+    assert "salary.md" not in names(ask(library, "board salary secret"))
+    assert names(ask(library, "salary", groups=frozenset({"board"})))[0] == "salary.md"
+    assert names(ask(library, "salary", groups=frozenset({"strangers"}))) == []
+    assert names(ask(library, "salary", groups=frozenset())) == []
+    only = (Condition("year", (2024,)),)
+    assert names(ask(library, "late fee", conditions=only)) == ["leave.md"]
+    of = frozenset({library.documents["leave.md"]})
+    assert names(ask(library, "late fee", documents=of)) == ["leave.md"]
+
+
+def test_a_replaced_and_a_deleted_document(library: Library) -> None:
+    before = ask(library, "late fee")
+    library.put("fees.md", "There is no late fee since May.")
+    after = ask(library, "late fee")
+    assert after.generation == before.generation + 1
+    assert after.passages[0].chunk.text == "There is no late fee since May."
+    again = ask(library, "late fee", generation=before.generation)
+    texts = [passage.chunk.text for passage in again.passages]
+    assert texts == [passage.chunk.text for passage in before.passages]
+    library.delete("fees.md")
+    assert "fees.md" not in names(ask(library, "late fee"))
+
+
+def test_changed_rights_hold_at_the_next_question(library: Library) -> None:
+    assert names(ask(library, "late fee"))[0] == "fees.md"
+    library.set_readers("fees.md", frozenset({"board"}))
+    assert "fees.md" not in names(ask(library, "late fee"))
+    assert names(ask(library, "late fee", groups=frozenset({"board"})))[0] == "fees.md"
+
+
+@pytest.mark.parametrize("lexical", ["tantivy", "rank_bm25"])
+def test_an_index_built_anew_gives_the_same(library: Library, lexical: LexicalName) -> None:
+    library.index = library.new_index(lexical)
+    for n in range(12):
+        library.put(f"{n % 5}.md", f"Rule {n}: invoice {n * 7} is paid within {n} days.")
+        ask(library, "invoice")
+    library.delete("2.md")
+    grown = ask(library, "invoice 14 paid", fuse=rrf)
+    library.index = library.new_index(lexical)
+    rebuilt = ask(library, "invoice 14 paid", fuse=rrf)
+    assert rebuilt.passages == grown.passages
+    assert rebuilt.generation == grown.generation
+
+
+def test_what_an_index_returns_by_mistake_is_not_shown(library: Library) -> None:
+    """Rights are checked again in SQL."""
+    leaky = library.new_index()
+    everybody = leaky._held.rows.mask
+    leaky.catch_up()
+    leaky._held.rows.mask = lambda filter: everybody(  # type: ignore[method-assign]
+        type(filter)(filter.generation, frozenset({"staff", "board"}))
+    )
+    library.index = leaky
+    found = ask(library, "board salary secret")
+    assert names(found)
+    assert "salary.md" not in names(found)
+
+
+def test_an_empty_question(library: Library) -> None:
+    with pytest.raises(EmptyQuestion):
+        ask(library, " \n")
+
+
+def test_stop_words_alone_leave_it_to_the_dense_leg(library: Library) -> None:
+    assert names(ask(library, "the of and", leg=Leg.LEXICAL)) == []
+    assert len(names(ask(library, "the of and"))) == 2
+
+
+def test_vectors_of_two_models_are_never_mixed(library: Library) -> None:
+    class Other:
+        identity, dimension, max_tokens = "other-model", 64, 64
+
+        def count_tokens(self, text: str) -> int:
+            return len(text.split())
+
+        def embed(self, texts: list[str]) -> Vectors:
+            return np.eye(64, dtype=np.float32)[: len(texts)]
+
+    library.embedder = Other()
+    with pytest.raises(ModelError, match="other-model"):
+        ask(library, "late fee")
+    assert names(ask(library, "late fee", leg=Leg.LEXICAL))[0] == "fees.md"
