@@ -7,14 +7,14 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingestion.broker import Broker, check_broker
 from rag.errors import BrokerUnavailable, Unavailable
-from rag.process import Child, start
+from rag.process import Child, Guard, start
 
 if TYPE_CHECKING:
     from rag.settings import Settings
@@ -44,25 +44,46 @@ def worker_running(settings: Settings) -> bool:
 
 
 @contextmanager
-def ensure_worker(settings: Settings) -> Iterator[None]:
-    """A worker and its broker run inside: those that run already, else some for this while.
-    Raises Unavailable when they do not come up."""
+def ensure_worker(settings: Settings) -> Iterator[Callable[[], None]]:
+    """A worker and its broker run inside: those that run already, else some for this while, which
+    end with this process however it ends. What is given raises Unavailable once there is no worker
+    any more. Raises Unavailable when they do not come up."""
     if worker_running(settings) and _reachable(settings):
-        yield
+        yield lambda: _still_running(settings)
         return
-    with Broker(settings), tempfile.TemporaryDirectory(prefix="attest-") as folder:
+    with (
+        Broker(settings),
+        tempfile.TemporaryDirectory(prefix="attest-") as folder,
+        closing(Guard()) as guard,
+    ):
         ready = Path(folder) / "ready"
         worker = start("worker", _command(settings, ready), _log(settings), {})
+        guard.watch(worker.pid)
         try:
             _wait(worker, ready)
-            yield
+            yield lambda: _still_runs(worker)
         finally:
             worker.stop(STOP_WITHIN)
 
 
+def _still_running(settings: Settings) -> None:
+    if not worker_running(settings):
+        raise Unavailable(
+            "the worker has stopped; what was handed in is kept and goes on once `attest up` or "
+            "`attest ingest --wait` runs again"
+        )
+
+
+def _still_runs(worker: Child) -> None:
+    if worker.ended() is not None:
+        raise Unavailable(f"{worker.why()}\nwhat was handed in is kept; ingest it again to go on")
+
+
 def _command(settings: Settings, ready: Path) -> list[str]:
     data = str(settings.data.resolve())
-    python = [sys.executable, "-P", "-m", "ingestion.worker"]
+    # Each process loads the embedder anew, which a short command waits for: not one a core.
+    processes = min(settings.worker_processes, max(1, (os.cpu_count() or 1) // 2))
+    python = [sys.executable, "-P", "-m", "ingestion.worker", "--processes", str(processes)]
     return [*python, "--data", data, "--temporary", str(ready)]
 
 

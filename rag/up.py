@@ -154,6 +154,7 @@ class Up:
             self.addresses = {"UI": f"{address}:{ui_port}", **self.addresses}
             self._until_ready(ui, f"{self.addresses['UI']}/_stcore/health")
         self._until_ready(api, f"{self.addresses['API']}/health")
+        self._until_worker_serves()
 
     def _streamlit(self, port: int) -> list[str]:
         options = {
@@ -195,6 +196,16 @@ class Up:
                     f"the {child.name} did not answer at {url} within {READY_WITHIN:g} s; "
                     f"see {child.log}"
                 )
+            time.sleep(0.2)
+
+    def _until_worker_serves(self) -> None:
+        from ingestion.running import worker_running
+
+        until = time.monotonic() + READY_WITHIN
+        while not worker_running(self.settings):
+            self._all_run()
+            if time.monotonic() > until:
+                raise Unavailable(f"the worker did not get ready within {READY_WITHIN:g} s")
             time.sleep(0.2)
 
     def _all_run(self) -> None:

@@ -65,10 +65,10 @@ def run(asked: argparse.Namespace, terminal: Terminal) -> int:
     with opened(asked, create=True) as attest:
         who = acting(asked, attest)
         _ensure_collection(attest, who, asked.collection, terminal)
-        with _workers(attest) if asked.wait else nullcontext():
+        with _workers(attest) if asked.wait else nullcontext(None) as still_served:
             handed = _hand_in(attest, who, asked, files, terminal)
-            if asked.wait:
-                _follow(attest, handed, terminal)
+            if still_served is not None:
+                _follow(attest, handed, still_served, terminal)
         with attest.store() as work:
             generation = work.collections.named(asked.collection).generation
         rows = [_row(attest, each) for each in handed]
@@ -180,8 +180,14 @@ def _bytes(path: Path, most: int) -> bytes:
         raise UnreadableDocument(f"{path} cannot be read: {exc.strerror}") from exc
 
 
-def _follow(attest: Attest, handed: Sequence[Handed], terminal: Terminal) -> None:
-    """Until every job has ended. The jobs table is the truth, so it alone is asked."""
+def _follow(
+    attest: Attest,
+    handed: Sequence[Handed],
+    still_served: Callable[[], None],
+    terminal: Terminal,
+) -> None:
+    """Until every job has ended, by the jobs table, which is the truth. Raises Unavailable when
+    there is no worker any more."""
     waiting = [each for each in handed if each.job is not None]
     total = len(handed)
     while True:
@@ -194,6 +200,7 @@ def _follow(attest: Attest, handed: Sequence[Handed], terminal: Terminal) -> Non
         if not waiting:
             return
         now = ", ".join(f"{job.name}: {job.step} {job.progress:.0%}" for job in running[:2])
+        still_served()
         terminal.progress(f"{total - len(waiting)} of {total} files done; {now or 'waiting'}")
         time.sleep(0.2)
 
