@@ -34,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s"
     )
+    for name in ("strategy", "request"):  # a line for every message says nothing to anybody
+        logging.getLogger(f"celery.worker.{name}").setLevel(logging.WARNING)
+    logging.getLogger("celery.app.trace").setLevel(logging.WARNING)
     try:
         from rag.settings import load_settings
 

@@ -24,6 +24,10 @@ def parse_markdown(data: bytes, limits: Limits) -> Parsed:
     transcript = Transcript(limits)
     _add_blocks(transcript, reader.parse(drop_template_tags(source)))
     title = metadata.pop("title", "")
+    if not transcript.blocks:  # a page that only points elsewhere: what it says of itself
+        transcript.add(BlockKind.HEADING, title, level=1)
+        pairs = (f"{key}: {value}" for key, value in metadata.items())
+        transcript.add(BlockKind.PARAGRAPH, "\n".join(pairs))
     return transcript.finish("text/markdown", title=title, metadata=metadata)
 
 

@@ -59,6 +59,13 @@ def test_markdown_reads_well() -> None:
     ]
 
 
+def test_a_page_of_front_matter_only_says_what_it_says_of_itself() -> None:
+    parsed = read(b"---\ntitle: Org chart\nredirect_to: /people/\n---\n", "chart.md")
+    assert shown(parsed) == [("heading", "Org chart"), ("paragraph", "redirect_to: /people/")]
+    with pytest.raises(EmptyDocument):
+        read(b"---\n---\n", "chart.md")
+
+
 def test_markdown_is_known_by_content() -> None:
     parsed = read(b"# Title\n\n- one\n- two\n\nSee [this](x).\n", "wrong.docx")
     assert parsed.media_type == "text/markdown"
