@@ -23,5 +23,7 @@ def choose_dtype(wanted: str, device: torch.device) -> torch.dtype:
         return torch.float32 if wanted == "float32" else torch.bfloat16
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    fast = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    # torch.backends.mkldnn.is_available carries no types.
+    present = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    fast = present and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return torch.bfloat16 if fast else torch.float32

@@ -103,8 +103,7 @@ class Adapter(nn.Module):
 
     def attach(self, model: Transformer) -> None:
         for name, projection in _projections(model):
-            key = name
-            projection.delta = self.deltas[key] if key in self.deltas else None  # type: ignore[assignment]
+            projection.delta = self.deltas[name] if name in self.deltas else None  # noqa: SIM401
 
     @staticmethod
     def detach(model: Transformer) -> None:
@@ -170,8 +169,8 @@ def save_adapter(
     tensors: dict[str, Tensor] = {}
     for key, delta in adapter.deltas.items():
         for part in delta.a:  # type: ignore[union-attr]
-            tensors[_peft_name(key, part, "A")] = delta.a[part].detach().to(dtype).contiguous()  # type: ignore[union-attr,index]
-            tensors[_peft_name(key, part, "B")] = delta.b[part].detach().to(dtype).contiguous()  # type: ignore[union-attr,index]
+            tensors[_peft_name(key, part, "A")] = delta.a[part].detach().to(dtype).contiguous()  # type: ignore[index]
+            tensors[_peft_name(key, part, "B")] = delta.b[part].detach().to(dtype).contiguous()  # type: ignore[index]
     save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
     save_file({"markers": adapter.markers.detach().to(dtype).contiguous()}, folder / MARKERS)
     c = adapter.config
@@ -243,7 +242,7 @@ def load_adapter(folder: Path, model: Transformer) -> Adapter:
         raise WeightsCorrupt(f"the adapter in {folder} cannot be read: {exc}") from exc
     for key, delta in adapter.deltas.items():
         for part in delta.a:  # type: ignore[union-attr]
-            for matrix, into in (("A", delta.a), ("B", delta.b)):  # type: ignore[union-attr]
+            for matrix, into in (("A", delta.a), ("B", delta.b)):
                 _fill(into[part], tensors.pop(_peft_name(key, part, matrix), None), folder)  # type: ignore[index]
     if tensors:
         raise WeightsCorrupt(

@@ -58,15 +58,18 @@ class Reranker(Protocol):
     def rerank(self, question: str, passages: Sequence[Passage]) -> Sequence[Passage]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Protocol):
     """One streamed step of generation. `logprob` is the sum over its tokens, in nats; `refusal`
     the probability, before the first token, that the reader would rather refuse."""
 
-    text: str
-    tokens: int
-    logprob: float
-    refusal: float = 0.0
+    @property
+    def text(self) -> str: ...
+    @property
+    def tokens(self) -> int: ...
+    @property
+    def logprob(self) -> float: ...
+    @property
+    def refusal(self) -> float: ...
 
 
 class Generator(Protocol):

@@ -8,6 +8,7 @@ import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from models.training.records import Record, TrainingPassage, contains_answer
 
@@ -55,11 +56,12 @@ class EpisodeSampler:
             d: [len(self._docs[d][doc]) for doc in self._order[d]] for d in self._datasets
         }
 
-    def state(self) -> object:
-        return self._random.getstate()
+    def state(self) -> list[Any]:
+        return list(self._random.getstate())
 
-    def restore(self, state: object) -> None:
-        version, numbers, gauss = state  # type: ignore[misc]
+    def restore(self, state: list[Any]) -> None:
+        """Go on from what `state` returned, also after a way through JSON."""
+        version, numbers, gauss = state
         self._random.setstate((version, tuple(numbers), gauss))
 
     def draw(self) -> Episode:

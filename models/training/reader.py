@@ -106,7 +106,7 @@ class EpisodeReader:
         own = torch.ones(t, t, dtype=torch.bool).tril()
         mask = torch.cat((inside[:, None].expand(b, t, s), own.expand(b, t, t)), 2)
         positions = batch.past[:, None] + torch.arange(t)[None]
-        past = JoinedPast(batch.keys, self._marked(batch))
+        past = JoinedPast(batch.keys.unbind(0), self._marked(batch))
         device = model.device
         # On CPU the flash kernel's backward pass is several times slower than plain products.
         kernels = [SDPBackend.MATH] if device.type == "cpu" else list(_GPU_KERNELS)
