@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.domain import Filter, Hit, Leg
 from rag.analyse import analyse
+from rag.domain import Filter, Hit, Leg
 from rag.index.dense import DenseLeg
 from rag.index.lexical import Lexical
 from rag.index.lock import ReadWriteLock
@@ -89,16 +89,13 @@ class EmbeddedIndex:
         )
 
     def _search(self, filter: Filter, leg: Leg, search: Callable[[_Held], Ranked]) -> list[Hit]:
-        if filter.generation > self._held.generation:
-            self.catch_up()
-        with self._lock.read():
-            held = self._held
-            ranked = search(held)
-            found = zip(ranked.positions.tolist(), ranked.scores.tolist(), strict=True)
-            return [
-                Hit(held.rows.chunks[position], score, rank, leg)
-                for rank, (position, score) in enumerate(found, start=1)
-            ]
+        newest: int | None = None
+        while True:
+            with self._lock.read():
+                held = self._held
+                if held.generation >= filter.generation or held.generation == newest:
+                    return _hits(held, search(held), leg)
+            newest = self.catch_up()  # again, should another thread forget in between
 
     def _since(self, generation: int) -> Delta:
         with self._store() as work:
@@ -123,6 +120,14 @@ class EmbeddedIndex:
         fresh = self._empty()
         with self._lock.write():
             self._held = fresh
+
+
+def _hits(held: _Held, ranked: Ranked, leg: Leg) -> list[Hit]:
+    found = zip(ranked.positions.tolist(), ranked.scores.tolist(), strict=True)
+    return [
+        Hit(held.rows.chunks[position], score, rank, leg)
+        for rank, (position, score) in enumerate(found, start=1)
+    ]
 
 
 class _Held:
