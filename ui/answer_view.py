@@ -87,12 +87,13 @@ def _passages(desk: Desk, answer: Answer) -> None:
 
 
 def _passage(desk: Desk, marker: int, passage: Passage) -> None:
-    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+    with st.container(border=True, horizontal=True, wrap=False, vertical_alignment="center"):
         page = "" if passage.chunk.page is None else f" · page {passage.chunk.page}"
         heading = " › ".join(passage.chunk.heading_path)
         st.html(
             f'<p class="attest-name"><span class="attest-marker">{marker}</span> '
-            f"{markup(passage.document_name)}</p>{markup(heading + page)}"
+            f"{markup(passage.document_name)}</p>"
+            f'<div class="attest-sub">{markup(heading + page)}</div>'
         )
         st.button(
             "Open",

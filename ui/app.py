@@ -14,7 +14,8 @@ HERE = Path(__file__).parent
 
 
 def main() -> None:
-    st.set_page_config(page_title="Attest", page_icon=":material/verified:", layout="wide")
+    # A file, since the browser fetches the symbol of an icon's name from elsewhere (OFFLINE).
+    st.set_page_config(page_title="Attest", page_icon=HERE / "icon.svg", layout="wide")
     st.html(HERE / "style.css")
     st.logo(HERE / "attest.svg", size="large")
     page = st.navigation(_pages())

@@ -24,18 +24,16 @@ def new_collection(client: Client) -> None:
 
 
 def delete_collection(client: Client, collection: Collection) -> None:
-    if st.button("Delete collection", icon=":material/delete_forever:", type="tertiary"):
-        _confirm(client, collection)
-
-
-@st.dialog("Delete this collection?", icon=":material/warning:")
-def _confirm(client: Client, collection: Collection) -> None:
-    st.write(
-        f"Every document of **{label(collection.name)}** goes with it, and no question sees them "
-        "any more. This cannot be undone."
-    )
-    typed = st.text_input("Write its name to confirm")
-    if st.button("Delete", type="primary", disabled=typed.strip() != collection.name):
+    with st.popover("Delete collection", icon=":material/delete_forever:", type="tertiary"):
+        st.write(
+            f"Every document of **{label(collection.name)}** goes with it, and no question sees "
+            "them any more. This cannot be undone."
+        )
+        typed = st.text_input("Write its name to confirm", key=f"confirm-{collection.id}")
+        sure = st.button(
+            "Delete the collection", type="primary", disabled=typed.strip() != collection.name
+        )
+    if sure:
         with complaints():
             client.delete_collection(collection.name)
             pick_next("")

@@ -31,7 +31,7 @@ def page() -> None:
         if other is None:
             run_view(chosen)
         else:
-            comparison_view(client, chosen, other)
+            comparison_view(client, other, chosen)
 
 
 def _table(runs: Sequence[Run]) -> None:
@@ -47,8 +47,9 @@ def _choose(runs: Sequence[Run]) -> tuple[Run, Run | None]:
     by_id = {run.id: run for run in runs}
 
     def shown(id: str) -> str:
+        """Streamlit tells options apart by this text, so it ends in the id."""
         run = by_id[id]
-        return f"{run.name} · {run.kind} · {moment(run.created)}"
+        return f"{run.name} · {run.kind} · {moment(run.created)} · {id[:8]}"
 
     left, right = st.columns(2)
     chosen = by_id[left.selectbox("Run", list(by_id), format_func=shown, key="run")]

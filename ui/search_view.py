@@ -14,7 +14,7 @@ from ui.untrusted import markup
 
 def search_view(client: Client, collection: Collection) -> None:
     st.caption("What a question finds before anything is answered from it.")
-    with st.form("search", border=False):
+    with st.form("search-form", border=False):
         words, leg, count = st.columns([6, 3, 1], vertical_alignment="bottom")
         query = words.text_input("Query", key="search-query")
         chosen = leg.segmented_control(
@@ -24,8 +24,11 @@ def search_view(client: Client, collection: Collection) -> None:
         sent = st.form_submit_button("Search", icon=":material/search:")
     kept = st.session_state
     if sent:
-        kept["search"] = (collection.name, client.search(collection.name, query, chosen, int(most)))
-    whose, passages = kept.get("search", ("", None))
+        kept["searched"] = (
+            collection.name,
+            client.search(collection.name, query, chosen, int(most)),
+        )
+    whose, passages = kept.get("searched", ("", None))
     if whose == collection.name and passages is not None:
         _passages(client, passages)
 

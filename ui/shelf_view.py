@@ -122,8 +122,7 @@ def _actions(client: Client, shelf: Shelf, writes: bool) -> None:
             with complaints():
                 client.retry(job.id)
                 st.rerun()
-        if _button("Delete", "delete", document):
-            _confirm(client, document)
+        _delete(client, document)
 
 
 def _button(text: str, icon: str, document: Document) -> bool:
@@ -140,11 +139,12 @@ def _text(client: Client, document: Document) -> None:
         st.html(f'<div class="attest-context">{markup(text)}</div>')
 
 
-@st.dialog("Delete this document?", icon=":material/warning:")
-def _confirm(client: Client, document: Document) -> None:
-    st.html(f'<p class="attest-name">{markup(document.name)}</p>')
-    st.write("From the next question on nobody's search sees it. This cannot be undone.")
-    if st.button("Delete", type="primary", key="delete-confirmed"):
+def _delete(client: Client, document: Document) -> None:
+    with st.popover("Delete", type="tertiary", icon=":material/delete:"):
+        st.html(f'<p class="attest-name">{markup(document.name)}</p>')
+        st.write("From the next question on nobody's search sees it. This cannot be undone.")
+        sure = st.button("Delete it", type="primary", key=f"delete-{document.id}")
+    if sure:
         with complaints():
             client.delete_document(document.id)
             st.rerun()

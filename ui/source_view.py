@@ -12,6 +12,7 @@ from ui.place import Place
 from ui.session import Desk
 from ui.untrusted import markup
 
+SUPPORT = "Support: how far the passage holds what the sentence says, from 0 to 1."
 AROUND = (400, 2_000, 10_000)  # characters on either side
 
 
@@ -31,7 +32,7 @@ def source_view(client: Client, desk: Desk) -> None:
 
 
 def _heading(desk: Desk, place: Place) -> None:
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
         marker = (
             "" if place.marker is None else f'<span class="attest-marker">{place.marker}</span>'
         )
@@ -45,7 +46,7 @@ def _heading(desk: Desk, place: Place) -> None:
             on_click=_close,
             args=(desk,),
         )
-    st.caption(_facts(place))
+    st.caption(_facts(place), help=None if place.support is None else SUPPORT)
 
 
 def _facts(place: Place) -> str:
