@@ -30,7 +30,15 @@ def main(arguments: list[str] | None = None) -> int:
     port = settings.api_port if asked.port is None else asked.port
     try:
         # Forwarded-for headers are not believed: the peer's address is the peer's address.
-        uvicorn.run(app, host=settings.host, port=port, log_level="warning", proxy_headers=False)
+        uvicorn.run(
+            app,
+            host=settings.host,
+            port=port,
+            log_level="warning",
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=5,  # seconds; answers being streamed are cut then
+        )
     finally:
         attest.close()
     return 0
