@@ -4,6 +4,7 @@ not where the passages come from or what becomes of the answer.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from threading import Lock
@@ -30,10 +31,18 @@ class TransformerGenerator:
     With an adapter trained to read block-wise, each passage is encoded on its own by the base
     weights and the adapter reads question and answer; otherwise the whole prompt is read with full
     attention and the passages carry their numbers in the text.
+
+    Whether to refuse is decided before the first word, by the probability of the refusal against
+    `refuse_above`: an answer can begin in many ways, the refusal in one, so the likelier first
+    token is no measure of it.
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, adapter: Adapter | None = None, adapter_name: str = "none"
+        self,
+        checkpoint: Checkpoint,
+        adapter: Adapter | None = None,
+        adapter_name: str = "none",
+        refuse_above: float = 0.5,
     ) -> None:
         self._model, self._tokenizer = checkpoint.model, checkpoint.tokenizer
         self._adapter, self._adapter_name = adapter, adapter_name
@@ -44,6 +53,8 @@ class TransformerGenerator:
         numbered = adapter is None or adapter.config.markers == 0
         self._prompts = PromptBuilder(checkpoint.tokenizer, numbered)
         self._vocabulary = Vocabulary(checkpoint.tokenizer, checkpoint.model.config.vocab_size)
+        self._refuse_above = refuse_above
+        self._refusal_ids = checkpoint.tokenizer.encode(REFUSAL)
         self._turn = Lock()
         with self._reading_passages():
             self._prefix = encode_prefix(checkpoint.model, self._prompts.prefix)
@@ -91,7 +102,11 @@ class TransformerGenerator:
     def _decode(self, prompt: Prompt, sampling: Settings) -> Iterator[Piece]:
         cache = self._read(prompt, sampling.max_tokens)
         logits = self._step(list(prompt.question), cache)
-        refusal = self._refusal_probability(logits)
+        refusal = float(logits.softmax(-1)[self._refusal_ids[0]])
+        if refusal >= self._refuse_above:
+            yield Piece(REFUSAL, len(self._refusal_ids), math.log(refusal), refusal)
+            return
+        logits[self._refusal_ids[0]] = float("-inf")
         constraint = CitationConstraint(
             self._tokenizer, self._vocabulary, len(prompt.passages), REFUSAL
         )
@@ -120,10 +135,6 @@ class TransformerGenerator:
             logits = self._step([token], cache)
         if pending:
             yield Piece("", pending, total, refusal)
-
-    def _refusal_probability(self, logits: Tensor) -> float:
-        first = self._tokenizer.encode(REFUSAL)[0]
-        return float(logits.softmax(-1)[first])
 
     def _step(self, ids: list[int], cache: KVCache) -> Tensor:
         """Logits (vocabulary,) after `ids`, which join the cache."""

@@ -142,7 +142,7 @@ def _generator(settings: Settings) -> Generator:
     from models.checkpoint import load
     from models.generator import TransformerGenerator
     from models.hardware import choose_device, choose_dtype
-    from models.lora import load_adapter
+    from models.lora import describe_adapter, load_adapter
     from models.pull import located
 
     if settings.threads:
@@ -154,8 +154,11 @@ def _generator(settings: Settings) -> Generator:
         folder = adapter_folder(settings)
         if folder is None:
             return TransformerGenerator(checkpoint)
+        card = describe_adapter(folder).card
         adapter = load_adapter(folder, checkpoint.model)
-        return TransformerGenerator(checkpoint, adapter, settings.adapter)
+        name = f"{settings.adapter}@{card.get('digest', 'unknown')}"
+        refuse_above = float(card.get("refuse_above", 0.5))
+        return TransformerGenerator(checkpoint, adapter, name, refuse_above)
 
 
 def adapter_folder(settings: Settings) -> Path | None:

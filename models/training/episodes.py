@@ -1,5 +1,5 @@
-"""Episodes: a few passages and all the questions asked about them. The passages' keys and values
-are computed once and serve every question of the episode, in new mixtures and new orders.
+"""Episodes: a handful of passages in one order, and many questions over them. The passages are read
+once for all of the questions; those whose gold passage did not come along are to be refused.
 """
 
 from __future__ import annotations
@@ -15,31 +15,33 @@ from models.training.records import Record, TrainingPassage, contains_answer
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One question over `shown` (indices into the episode's passages, in prompt order). `cited`
-    are positions in that order, from 0; empty means the target is the refusal."""
+    """One question; `cited` are the places of its gold passages in the episode, from 0. None means
+    the target is the refusal."""
 
     record: Record
-    shown: tuple[int, ...]
     cited: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Episode:
+    """`passages` in prompt order, and the questions asked about them."""
+
     passages: tuple[TrainingPassage, ...]
     examples: tuple[Example, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class EpisodeSettings:
-    """`weights`: how often a data set is drawn. `unanswerable`: share of the answerable questions
-    that lose their gold passages. `hard`: share of distractors from the same document."""
+    """`weights`: how often a data set is drawn. `pool`: passages whose questions are looked at, of
+    which `shown` (drawn anew) come along. `unanswerable`: largest share of such questions.
+    `hard`: how often the passages are of as few documents as possible."""
 
     weights: Mapping[str, float]
-    pool: int = 12
-    questions: int = 24
-    shown: tuple[int, ...] = (3, 4, 5, 5, 5, 6, 7)
-    unanswerable: float = 0.28
-    hard: float = 0.7
+    pool: int = 10
+    shown: tuple[int, ...] = (3, 4, 5, 5, 5, 6)
+    questions: int = 14
+    unanswerable: float = 0.36
+    hard: float = 0.75
 
 
 class EpisodeSampler:
@@ -51,8 +53,10 @@ class EpisodeSampler:
         for record in records:
             self._docs[record.dataset][record.doc].append(record)
         self._datasets = [d for d in sorted(self._docs) if settings.weights.get(d, 0) > 0]
+        if not self._datasets:
+            raise ValueError("no record belongs to a data set with a weight above 0")
         self._order = {d: sorted(self._docs[d]) for d in self._datasets}
-        self._weights = {
+        self._sizes = {
             d: [len(self._docs[d][doc]) for doc in self._order[d]] for d in self._datasets
         }
 
@@ -65,69 +69,65 @@ class EpisodeSampler:
         self._random.setstate((version, tuple(numbers), gauss))
 
     def draw(self) -> Episode:
-        dataset = self._random.choices(
-            self._datasets, [self._settings.weights[d] for d in self._datasets]
-        )[0]
-        pool, records, home = self._pool(dataset)
-        self._random.shuffle(records)
-        examples = [self._example(r, pool, home) for r in records[: self._settings.questions]]
-        return Episode(tuple(pool), tuple(e for e in examples if e is not None))
+        """An episode with at least one question."""
+        weights = [self._settings.weights[d] for d in self._datasets]
+        while True:
+            dataset = self._random.choices(self._datasets, weights)[0]
+            pool, records = self._pool(dataset)
+            size = self._random.choice(self._settings.shown)
+            shown = self._random.sample(pool, min(size, len(pool)))
+            examples = self._examples(shown, records)
+            if examples:
+                return Episode(tuple(shown), tuple(examples))
 
-    def _pool(self, dataset: str) -> tuple[list[TrainingPassage], list[Record], dict[str, str]]:
-        """Passages of one document, then of others, until the pool is full; the questions whose
-        gold passages are among them; and each passage's document."""
-        pool: dict[str, TrainingPassage] = {}
-        home: dict[str, str] = {}
-        records: list[Record] = []
-        docs = self._order[dataset]
-        for _ in range(4 * self._settings.pool):
-            if len(pool) >= self._settings.pool:
-                break
-            doc = self._random.choices(docs, self._weights[dataset])[0]
-            queue = list(self._docs[dataset][doc])
-            self._random.shuffle(queue)
-            for record in queue:
-                room = self._settings.pool - len(pool)
-                if {p.id for p in record.passages} - pool.keys() and room < len(record.passages):
-                    continue
-                for passage in record.passages:
-                    pool.setdefault(passage.id, passage)
-                    home[passage.id] = doc
-                if len(pool) >= self._settings.pool - 2 and len(docs) > 1:
-                    break
-            records += [r for r in queue if r.id not in {x.id for x in records}]
-        inside = [r for r in records if {p.id for p in r.passages} <= pool.keys()]
-        return list(pool.values()), inside, home
-
-    def _example(
-        self, record: Record, pool: Sequence[TrainingPassage], home: Mapping[str, str]
-    ) -> Example | None:
+    def _pool(self, dataset: str) -> tuple[list[TrainingPassage], list[Record]]:
+        """Passages of one document, then of others until the pool is full, and their questions."""
         s, rng = self._settings, self._random
-        size = rng.choice(s.shown)
-        removed = record.answerable and rng.random() < s.unanswerable
-        gold = [i for i, p in enumerate(pool) if p.id in record.gold]
-        rng.shuffle(gold)
-        own = {p.id for p in record.passages}
-        others = [
-            i
-            for i, p in enumerate(pool)
-            if i not in gold and not (record.answerable and self._gives_away(record, p, own))
-        ]
-        rng.shuffle(others)
-        # A stable sort puts passages of the same document first, for most examples.
-        if rng.random() < s.hard:
-            others.sort(key=lambda i: home[pool[i].id] != record.doc)
-        kept = [] if removed else gold[: max(1, size - 1)]
-        if not kept and not others:
-            return None
-        shown = kept + others[: max(size - len(kept), 0)]
-        rng.shuffle(shown)
-        answered = record.answerable and not removed
-        cited = tuple(shown.index(i) for i in kept[:3]) if answered else ()
-        return Example(record, tuple(shown), tuple(sorted(cited)))
+        spread = rng.random() >= s.hard
+        pool: dict[str, TrainingPassage] = {}
+        records: dict[str, Record] = {}
+        for _ in range(4 * s.pool):
+            if len(pool) >= s.pool:
+                break
+            doc = rng.choices(self._order[dataset], self._sizes[dataset])[0]
+            queue = rng.sample(self._docs[dataset][doc], len(self._docs[dataset][doc]))
+            taken = 0
+            for record in queue:
+                new = [p for p in record.passages if p.id not in pool]
+                if new and (len(pool) + len(new) > s.pool or (spread and taken >= 2)):
+                    continue
+                pool |= {p.id: p for p in new}
+                records[record.id] = record
+                taken += bool(new)
+        return list(pool.values()), list(records.values())
 
-    @staticmethod
-    def _gives_away(record: Record, passage: TrainingPassage, own: set[str]) -> bool:
-        if record.kind == "yesno" or record.kind == "sentence":
-            return passage.id in own
-        return contains_answer(passage, record.answers)
+    def _examples(self, shown: Sequence[TrainingPassage], records: list[Record]) -> list[Example]:
+        """Answerable and unanswerable questions over `shown`, mixed as the settings ask."""
+        s, rng = self._settings, self._random
+        answered: list[Example] = []
+        refused: list[Example] = []
+        for record in rng.sample(records, len(records)):
+            cited = tuple(i for i, p in enumerate(shown) if p.id in record.gold)
+            others = [p for p in shown if p.id not in record.gold]
+            if not record.answerable:
+                refused.append(Example(record, ()))
+            elif _given_away(record, others, cited):
+                continue  # another passage may answer it as well
+            elif cited:
+                answered.append(Example(record, cited[:3]))
+            else:
+                refused.append(Example(record, ()))
+        share = s.unanswerable
+        most = round(len(answered) * share / (1 - share)) if answered else 2
+        few = min(len(refused), max(most, 1), round(s.questions * share))
+        mixed = answered[: s.questions - few] + refused[:few]
+        return rng.sample(mixed, len(mixed))
+
+
+def _given_away(record: Record, others: Sequence[TrainingPassage], cited: tuple[int, ...]) -> bool:
+    """Whether passages that are not gold may answer the question too: they spell an answer out; or,
+    where an answer is no short span, they came with a question whose gold passage is not shown."""
+    if record.kind in ("yesno", "sentence", "free"):
+        own = {p.id for p in record.passages}
+        return not cited and any(p.id in own for p in others)
+    return any(contains_answer(p, record.answers) for p in others)

@@ -5,7 +5,6 @@ for the marker vectors).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from models.blocks import KVBlock, encode_blocks, encode_prefix, place
+from models.blocks import encode_blocks, encode_prefix, join
 from models.kv import JoinedPast
 from models.lora import Adapter
 from models.prompt import REFUSAL, PromptBuilder
@@ -26,16 +25,18 @@ _GPU_KERNELS = (SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPB
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """B examples padded on the right. `keys`, `values`: (layers, B, kv_heads, S, head_width);
-    `past`: true lengths (B,); `segments`: passage number from 0 of each past token, -1 for the
-    prefix and padding (B, S); `ids` (B, T); `targets` (B, T), -100 where nothing is learnt."""
+    """The questions of one episode as one row of T tokens that share a past of S tokens. `keys`,
+    `values`: (layers, 1, kv_heads, S, head_width); `segments` (S,): passage number from 0 of each
+    past token, -1 for the prefix; `ids`, `targets`, `positions`, `owner` (T,): targets are -100
+    where nothing is learnt, `owner` numbers the question a token belongs to."""
 
     keys: Tensor
     values: Tensor
-    past: Tensor
     segments: Tensor
     ids: Tensor
     targets: Tensor
+    positions: Tensor
+    owner: Tensor
 
 
 class EpisodeReader:
@@ -48,10 +49,36 @@ class EpisodeReader:
             self._prefix = encode_prefix(model, self._prompts.prefix)
         self._end = min(tokenizer.end)
 
-    def encode(self, episode: Episode) -> list[KVBlock]:
-        ids = [self._prompts.passage(p.shown, 0) for p in episode.passages]
+    def batch(self, episode: Episode, longest: int = 640) -> Batch:
+        """Read the passages (no gradient) and lay out as many questions as fit `longest` tokens."""
+        model = self._model
+        passages = [self._prompts.passage(p.shown, 0) for p in episode.passages]
         with self._adapter.switched(False):
-            return encode_blocks(self._model, self._prefix, ids)
+            blocks = encode_blocks(model, self._prefix, passages)
+        keys, values = join(model, self._prefix, blocks)
+        lengths = torch.tensor([self._prefix.length, *(b.length for b in blocks)])
+        ids: list[int] = []
+        targets: list[int] = []
+        rows: list[int] = []
+        for example in episode.examples:
+            question = list(self._prompts.question(example.record.question))
+            answer = self.answer_ids(example)
+            if ids and len(ids) + len(question) + len(answer) - 1 > longest:
+                break
+            ids += question + answer[:-1]
+            targets += [-100] * (len(question) - 1) + answer
+            rows.append(len(question) + len(answer) - 1)
+        past = int(lengths.sum())
+        device = model.device
+        return Batch(
+            keys=keys,
+            values=values,
+            segments=torch.arange(-1, len(blocks)).repeat_interleave(lengths),
+            ids=torch.tensor(ids, device=device),
+            targets=torch.tensor(targets, device=device),
+            positions=torch.cat([torch.arange(past, past + n) for n in rows]).to(device),
+            owner=torch.arange(len(rows)).repeat_interleave(torch.tensor(rows)).to(device),
+        )
 
     def answer_ids(self, example: Example) -> list[int]:
         if not example.cited:
@@ -59,68 +86,30 @@ class EpisodeReader:
         marks = "".join(f"[{n + 1}]" for n in example.cited)
         return [*self._tokenizer.encode(f"{example.record.target} {marks}"), self._end]
 
-    def batch(self, examples: Sequence[Example], blocks: Sequence[KVBlock]) -> Batch:
-        model = self._model
-        pasts, segments, rows, targets = [], [], [], []
-        for example in examples:
-            chosen = [blocks[i] for i in example.shown]
-            keys, values = zip(*self._placed(chosen), strict=True)
-            pasts.append((torch.cat(keys, 2), torch.cat(values, 2)))
-            lengths = [self._prefix.length, *(b.length for b in chosen)]
-            numbers = torch.arange(-1, len(chosen))
-            segments.append(numbers.repeat_interleave(torch.tensor(lengths)))
-            question = list(self._prompts.question(example.record.question))
-            answer = self.answer_ids(example)
-            rows.append(question + answer[:-1])
-            targets.append([-100] * (len(question) - 1) + answer)
-        lengths = [len(s) for s in segments]
-        s, t = max(lengths), max(map(len, rows))
-        return Batch(
-            keys=torch.stack([F.pad(k, (0, 0, 0, s - k.shape[2])) for k, _ in pasts], 1),
-            values=torch.stack([F.pad(v, (0, 0, 0, s - v.shape[2])) for _, v in pasts], 1),
-            past=torch.tensor(lengths),
-            segments=torch.stack([F.pad(x, (0, s - len(x)), value=-1) for x in segments]),
-            ids=torch.tensor([r + [0] * (t - len(r)) for r in rows], device=model.device),
-            targets=torch.tensor([r + [-100] * (t - len(r)) for r in targets], device=model.device),
-        )
-
-    def _placed(self, blocks: Sequence[KVBlock]) -> list[tuple[Tensor, Tensor]]:
-        at, placed = 0, []
-        for block in [self._prefix, *blocks]:
-            keys, values = place(self._model, block, at)
-            placed.append((keys[:, 0], values[:, 0]))
-            at += block.length
-        return placed
-
     def loss(self, batch: Batch) -> tuple[Tensor, int]:
         """Sum of the negative log-likelihoods (nats) of the target tokens, and their number."""
-        hidden = self.hidden(batch)
         wanted = batch.targets != -100
-        logits = self._model.logits(hidden[wanted])
+        logits = self._model.logits(self.hidden(batch)[wanted])
         return F.cross_entropy(logits, batch.targets[wanted], reduction="sum"), int(wanted.sum())
 
     def hidden(self, batch: Batch) -> Tensor:
-        model, (b, t) = self._model, batch.ids.shape
-        s = batch.keys.shape[3]
-        inside = torch.arange(s)[None] < batch.past[:, None]
-        own = torch.ones(t, t, dtype=torch.bool).tril()
-        mask = torch.cat((inside[:, None].expand(b, t, s), own.expand(b, t, t)), 2)
-        positions = batch.past[:, None] + torch.arange(t)[None]
+        """(T, D): each question sees the whole past and itself, not its neighbours."""
+        t, s = len(batch.ids), batch.keys.shape[3]
+        own = (batch.owner[:, None] == batch.owner[None]).tril()
+        mask = torch.cat((own.new_ones(t, s), own), 1)[None]
         past = JoinedPast(batch.keys.unbind(0), self._marked(batch))
-        device = model.device
         # On CPU the flash kernel's backward pass is several times slower than plain products.
-        kernels = [SDPBackend.MATH] if device.type == "cpu" else list(_GPU_KERNELS)
+        kernels = [SDPBackend.MATH] if own.device.type == "cpu" else list(_GPU_KERNELS)
         with sdpa_kernel(kernels):
-            hidden: Tensor = model(batch.ids, positions.to(device), past, mask.to(device))
-        return hidden
+            hidden: Tensor = self._model(batch.ids[None], batch.positions[None], past, mask)
+        return hidden[0]
 
     def _marked(self, batch: Batch) -> list[Tensor]:
         """Values with their passage's marker vector added, per layer."""
         markers = self._adapter.markers
         count, layers, heads, width = markers.shape
-        b, s = batch.segments.shape
         # A product with one-hot rows: the gradient of a gather is slow on CPU.
-        which = F.one_hot(batch.segments + 1, count + 1)[..., 1:].to(markers)
-        added = (which @ markers.reshape(count, -1)).view(b, s, layers, heads, width)
-        added = added.to(batch.values.dtype).permute(2, 0, 3, 1, 4)
+        which = F.one_hot(batch.segments.to(markers.device) + 1, count + 1)[:, 1:].to(markers)
+        added = (which @ markers.reshape(count, -1)).view(-1, layers, heads, width)
+        added = added.to(batch.values.dtype).permute(1, 2, 0, 3)
         return [values + added[layer] for layer, values in enumerate(batch.values)]

@@ -16,23 +16,22 @@ from typing import Any
 import torch
 
 from models.lora import Adapter
-from models.training.episodes import EpisodeSampler, Example
+from models.training.episodes import EpisodeSampler
 from models.training.reader import EpisodeReader
 
 
 @dataclass(frozen=True, slots=True)
 class TrainSettings:
-    """`steps` optimiser steps of `batch` examples each. With `minutes`, the schedule follows
+    """`steps` optimiser steps of `accumulate` episodes each. With `minutes`, the schedule follows
     whichever of steps and time is further on, and training ends with it."""
 
     steps: int = 2000
-    batch: int = 8
+    accumulate: int = 1
     learning_rate: float = 8e-4
     marker_rate: float = 4e-3
     warmup: int = 30
     weight_decay: float = 0.01
     clip: float = 1.0
-    longest: int = 1200  # tokens of passages; longer examples are left out
     checkpoint_every: int = 50
     minutes: float = 0.0
 
@@ -70,42 +69,32 @@ def train(
     checkpoint when there is one. Losses are appended to `folder/losses.jsonl`."""
     optimiser = _optimiser(adapter, settings)
     step, examples, clock = _resume(adapter, optimiser, sampler, folder)
-    waiting: list[Example] = []
-    losses = (folder / "losses.jsonl").open("a", encoding="utf-8")
     adapter.train()
-    with losses:
+    with (folder / "losses.jsonl").open("a", encoding="utf-8") as losses:
         while (fraction := _fraction(step, clock, settings)) < 1:
-            episode = sampler.draw()
-            blocks = reader.encode(episode)
-            fits = [
-                e
-                for e in episode.examples
-                if sum(blocks[i].length for i in e.shown) < settings.longest
-            ]
-            for at in range(0, len(fits) - settings.batch // 2 + 1, settings.batch):
-                waiting = fits[at : at + settings.batch]
-                began, fraction = time.monotonic(), _fraction(step, clock, settings)
-                if fraction >= 1:
-                    break
-                _set_rates(optimiser, settings, step, fraction)
-                batch = reader.batch(waiting, blocks)
-                total, count = reader.loss(batch)
-                loss = total / count
-                loss.backward()  # type: ignore[no-untyped-call]
-                torch.nn.utils.clip_grad_norm_(adapter.parameters(), settings.clip)
-                optimiser.step()
-                optimiser.zero_grad(set_to_none=True)
-                step, examples = step + 1, examples + len(waiting)
-                spent = clock.spent()
-                left = spent * (1 - fraction) / max(fraction, 1e-3)
-                speed = batch.ids.numel() / (time.monotonic() - began)
-                progress = Progress(step, fraction, float(loss.detach()), examples, speed, left)
-                dataset = waiting[0].record.dataset
-                losses.write(json.dumps(asdict(progress) | {"dataset": dataset}) + "\n")
-                losses.flush()
-                report(progress)
-                if step % settings.checkpoint_every == 0:
-                    _checkpoint(adapter, optimiser, sampler, step, examples, clock, folder)
+            began = time.monotonic()
+            _set_rates(optimiser, settings, step, fraction)
+            total, count, tokens = 0.0, 0, 0
+            for _ in range(settings.accumulate):
+                episode = sampler.draw()
+                batch = reader.batch(episode)
+                loss, learnt = reader.loss(batch)
+                (loss / (learnt * settings.accumulate)).backward()  # type: ignore[no-untyped-call]
+                total, count = total + float(loss.detach()), count + learnt
+                examples += int(batch.owner[-1]) + 1
+                tokens += len(batch.ids)
+            torch.nn.utils.clip_grad_norm_(adapter.parameters(), settings.clip)
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+            step += 1
+            speed = tokens / (time.monotonic() - began)
+            left = clock.spent() * (1 - fraction) / max(fraction, 1e-3)
+            progress = Progress(step, fraction, total / count, examples, speed, left)
+            losses.write(json.dumps(asdict(progress)) + "\n")
+            losses.flush()
+            report(progress)
+            if step % settings.checkpoint_every == 0:
+                _checkpoint(adapter, optimiser, sampler, step, examples, clock, folder)
     _checkpoint(adapter, optimiser, sampler, step, examples, clock, folder)
     adapter.eval()
     return step
