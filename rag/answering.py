@@ -107,8 +107,7 @@ class Answering:
         passages = self._pack(ranked, question)
         yield Found(passages)
         reading = self._read(question, passages, self.policy.sampling)
-        for said in reading:
-            yield said
+        yield from reading
         answer = self._answer(reading.result, question, passages, found.generation, timings)
         answer = replace(answer, collection=found_in.id, user=who.user)
         answer.timings["total"] = perf_counter() - began  # type: ignore[index]

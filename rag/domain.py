@@ -183,7 +183,8 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One accepted upload on its way into the index. `step` and `progress` (0..1) are for people."""
+    """One accepted upload on its way into the index. `step` and `progress` (0 to 1) are
+    for people."""
 
     id: str
     collection: str
