@@ -6,6 +6,8 @@ RUN := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 DATA ?= demo-data
 PYTEST_ARGS ?=
+# As `attest` sets it (rag/cli.py): threads of torch do not burn a core that others want.
+export GOMP_SPINCOUNT ?= 1000
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test check format bench eval docs pin clean

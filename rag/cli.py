@@ -23,6 +23,10 @@ OK, FAILURE, BAD_USAGE = 0, 1, 2
 FAMILIES = (running, models, ingest, questions, library, evaluation, accounts)
 BADLY_USED = (EmptyQuestion, QuestionTooLong, BadName)  # what is wrong stood on the command line
 
+# How long a thread of torch waits awake for the others, in turns. The default (300,000) makes an
+# answer ten times slower, on all cores, as soon as another process wants one of them.
+SPIN = "1000"
+
 
 class BadUsage(Exception):
     """argparse's complaint, with the usage of the command it is about."""
@@ -63,6 +67,7 @@ def parse(given: Sequence[str]) -> argparse.Namespace:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
+    os.environ.setdefault("GOMP_SPINCOUNT", SPIN)  # for torch, here and in the children
     terminal = Terminal(json="--json" in given)
     try:
         asked = parse(given)
