@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rag.commands.opening import acting, opened
 from rag.commands.terminal import Terminal
 from rag.domain import Answer, Citation, Found, Leg, Passage, Said
+from rag.sentences import marked_sentences
 from rag.wire import Json, to_json
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def answer_json(answer: Answer) -> dict[str, Json]:
         "answer": answer.text,
         "verdict": answer.verdict.value,
         "confidence": answer.confidence,
-        "citations": [_citation_json(citation) for citation in answer.citations],
+        "citations": _citations_json(answer),
         "passages": [passage_json(passage) for passage in answer.passages],
         "timings": to_json(answer.timings),
         "answer_id": answer.id,
@@ -84,9 +85,15 @@ def answer_json(answer: Answer) -> dict[str, Json]:
     }
 
 
-def _citation_json(citation: Citation) -> Json:
+def _citations_json(answer: Answer) -> list[Json]:
+    said = marked_sentences(answer.text, len(answer.passages))
+    return [_citation_json(each, said[each.sentence][0]) for each in answer.citations]
+
+
+def _citation_json(citation: Citation, sentence: str) -> Json:
+    """`sentence` is the sentence's text without its markers."""
     return {
-        "sentence": citation.sentence,
+        "sentence": sentence,
         "marker": citation.marker,
         "document": citation.document_name,
         "document_id": citation.document,

@@ -92,6 +92,7 @@ def test_ask_and_replay(folder: Folder, ingested: dict[str, Any]) -> None:
     assert bool(answer["citations"]) == (answer["verdict"] != "refused")
     for citation in answer["citations"]:
         assert set(citation) >= CITATION
+        assert f"{citation['sentence']} [" in answer["answer"]
         text = folder.run("text", citation["document_id"])["text"]
         assert text[citation["start"] : citation["end"]] == citation["quote"]
     replayed = folder.run("replay", answer["answer_id"])
