@@ -9,15 +9,22 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import shutil
 import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from rag.cli import SPIN
+from rag.domain import LOCAL_USER, Answer, Verdict
+from rag.errors import AttestError
 
 DOCUMENTS = Path(__file__).parent / "documents"
 COLLECTION = "hollin-cycles"
@@ -65,55 +72,59 @@ class Demo:
         return printed
 
     def fetch_weights(self) -> None:
-        self.attest(
-            "models",
-            "pull",
-            mend="check the network and pip's settings (pip config list), then run make demo "
-            "again; it goes on where it stopped",
+        mend = (
+            "check the network and pip's settings (pip config list), then run make demo again; it "
+            "goes on where it stopped"
         )
+        self.attest("models", "pull", mend=mend)
 
     def ingest(self) -> None:
-        report = self.attest(
-            "ingest",
-            str(DOCUMENTS),
-            "--collection",
-            COLLECTION,
-            "--wait",
-            mend=f"read the logs in {self.data}, run `{self.command} doctor --data {self.data}`, "
-            "then make demo again",
-        )
+        mend = f"read the logs in {self.data / 'logs'}, then run make demo again"
+        ingest = ("ingest", str(DOCUMENTS), "--collection", COLLECTION, "--wait")
+        report = self.attest(*ingest, mend=mend)
         for document in report["documents"]:
-            print(f"  {document['path']:<20} {document['state']:<8} {document['chunks']} chunks")
+            name = Path(document["path"]).name
+            print(f"  {name:<20} {document['state']:<8} {document['chunks']} chunks")
         print(f"  generation {report['generation']}")
 
-    def ask(self, question: str) -> dict[str, Any]:
-        return self.attest(
-            "ask",
-            question,
-            "--collection",
-            COLLECTION,
-            mend=f"run `{self.command} doctor --data {self.data}`, it says what is missing",
-        )
+
+def ask(data: Path, questions: Sequence[str]) -> int:
+    """Ask in this process, as `attest ask` does, but reading the weights once. Returns how many
+    questions were answered."""
+    from rag.bootstrap import open_attest
+    from rag.settings import load_settings
+
+    answered = 0
+    try:
+        with closing(open_attest(load_settings(data))) as attest:
+            for question in questions:
+                began = time.monotonic()
+                print(f"\n{wrapped(question, '  Q  ')}", flush=True)
+                answer = attest.answering.ask(LOCAL_USER, COLLECTION, question)
+                show(answer, time.monotonic() - began)
+                answered += answer.verdict is not Verdict.REFUSED
+    except AttestError as exc:
+        mend = f"to mend it: run attest doctor --data {data}"
+        raise StepFailed(f"asking failed: {exc}\n{mend}") from exc
+    return answered
+
+
+def show(answer: Answer, seconds: float) -> None:
+    print(wrapped(answer.text, "  A  "))
+    for citation in answer.citations:
+        page = f", page {citation.page}" if citation.page else ""
+        where = f"[{citation.marker}] {citation.document_name}{page}"
+        print(wrapped(f"{where}: “{citation.quote}”", "       "))
+    if not answer.citations:
+        nearest = dict.fromkeys(passage.document_name for passage in answer.passages)
+        print(wrapped(f"nearest sources: {', '.join(nearest) or 'none'}", "       "))
+    print(f"       {answer.verdict}, {seconds:.1f} seconds", flush=True)
 
 
 def wrapped(text: str, first: str) -> str:
     return textwrap.fill(
         " ".join(text.split()), 96, initial_indent=first, subsequent_indent=" " * len(first)
     )
-
-
-def show(question: str, answer: dict[str, Any], seconds: float) -> None:
-    print()
-    print(wrapped(question, "  Q  "))
-    print(wrapped(answer["answer"], "  A  "))
-    for citation in answer["citations"]:
-        page = f", page {citation['page']}" if citation["page"] else ""
-        where = f"[{citation['marker']}] {citation['document']}{page}"
-        print(wrapped(f"{where}: “{citation['quote']}”", "       "))
-    if not answer["citations"]:
-        nearest = dict.fromkeys(passage["document"] for passage in answer["passages"])
-        print(wrapped(f"nearest sources: {', '.join(nearest) or 'none'}", "       "))
-    print(f"       {answer['verdict']}, {seconds:.1f} seconds with loading the model")
 
 
 def run(data: Path) -> None:
@@ -126,12 +137,8 @@ def run(data: Path) -> None:
     print(f"[2/3] ingesting {shortest(DOCUMENTS)} with a broker and a worker", flush=True)
     demo.ingest()
     print(f"[3/3] {len(QUESTIONS)} questions", flush=True)
-    answered = 0
-    for question in QUESTIONS:
-        began = time.monotonic()
-        answer = demo.ask(question)
-        answered += answer["verdict"] != "refused"
-        show(question, answer, time.monotonic() - began)
+    print("      reading the weights", flush=True)
+    answered = ask(data, QUESTIONS)
     if not answered:
         raise StepFailed("every question was refused\nto mend it: please report this as a bug")
     print(f"\nAsk your own:     {demo.command} ask '...' --collection {COLLECTION} --data {data}")
@@ -148,6 +155,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=Path("demo-data"), help="where all state goes")
     data: Path = parser.parse_args().data
     began = time.monotonic()
+    os.environ.setdefault("GOMP_SPINCOUNT", SPIN)
     try:
         run(data)
     except StepFailed as exc:
