@@ -9,7 +9,7 @@ from rag.domain import Answer, Collection, Verdict
 from ui import session
 from ui.untrusted import label
 
-MOST = 15
+MOST = 25
 ICONS = {
     Verdict.ANSWERED: ":material/verified:",
     Verdict.PARTIAL: ":material/rule:",
