@@ -24,7 +24,8 @@ def comparison_view(client: Client, first: Run, second: Run) -> None:
         comparison = client.compare(first.id, second.id)
         paired = comparison.differences
         st.caption(
-            f"Differences are the second run (the chosen one) less the first, over the {comparison.shared} samples "
+            "Differences are the second run (the chosen one) less the first, over the "
+            f"{comparison.shared} samples "
             "both hold, paired; sure means the 95% interval leaves out zero."
         )
     except BadInput as exc:
