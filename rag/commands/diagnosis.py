@@ -69,10 +69,9 @@ def _indexes(attest: Attest) -> Iterator[Checked]:
     for collection in collections:
         if collection.generation == 0:
             continue
-        with attest.store() as work:
-            live = _live(work.chunks.since(collection.id, 0))
-        index = attest.index(collection.id)
-        generation = index.catch_up()
+        generation = attest.index(collection.id).catch_up()
+        with attest.store() as work:  # afterwards, since a worker may commit in between
+            live = _live(work.chunks.since(collection.id, 0), generation)
         held = _held(attest, collection, live, generation)
         rows += len(live)
         for wrong, what in ((live.keys() - held, "lacks"), (held - live.keys(), "still holds")):
@@ -84,9 +83,16 @@ def _indexes(attest: Attest) -> Iterator[Checked]:
         yield Checked("index", "ok", f"compared {rows} live rows of {len(collections)} collections")
 
 
-def _live(delta: Delta) -> dict[str, Row]:
-    ended = {row for row, _ in delta.died}
-    return {row.chunk: row for row in delta.born if row.died is None and row.row not in ended}
+def _live(delta: Delta, generation: int) -> dict[str, Row]:
+    """The rows of `delta`, which began at 0, that are live at `generation`, by chunk."""
+    ended = {row for row, died in delta.died if died <= generation}
+    return {
+        row.chunk: row
+        for row in delta.born
+        if row.born <= generation
+        and row.row not in ended
+        and (row.died is None or row.died > generation)
+    }
 
 
 def _held(
