@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from time import perf_counter
 from types import TracebackType
 from typing import Self
 
@@ -20,12 +21,15 @@ class LeaseLost(Exception):
 
 
 class Lease:
-    """Beats every quarter of `seconds` and soon after each `report`. A context manager."""
+    """Beats every quarter of `seconds` and soon after each `report`. A context manager. `spent`
+    holds the seconds of each step that is over."""
 
     def __init__(self, store: Store, job: str, worker: str, seconds: float) -> None:
         self._store = store
         self._job, self._worker, self._seconds = job, worker, seconds
         self._step, self._progress = "", 0.0
+        self._since = perf_counter()
+        self.spent: dict[str, float] = {}
         self._news = threading.Event()
         self._over = threading.Event()
         self._lost = threading.Event()
@@ -48,8 +52,16 @@ class Lease:
     def report(self, step: str, progress: float) -> None:
         """Show where the work is; `progress` in [0, 1]. Raises LeaseLost."""
         self.check()
+        if step != self._step:
+            self.end_step()
         self._step, self._progress = step, progress
         self._news.set()
+
+    def end_step(self) -> None:
+        now = perf_counter()
+        if self._step:
+            self.spent[self._step] = self.spent.get(self._step, 0.0) + now - self._since
+        self._since = now
 
     def check(self) -> None:
         if self._lost.is_set():

@@ -156,7 +156,9 @@ def _publish(attest: Attest, job: Job, worker: str, publication: Publication, le
         if lease.still_held():  # then it is not the lease that is in the way
             raise
         raise LeaseLost(job.id) from exc
-    log.info("job %s (%s): generation %d", job.id, job.name, generation)
+    lease.end_step()
+    seconds = ", ".join(f"{step} {spent:.3f}" for step, spent in lease.spent.items())
+    log.info("job %s (%s): generation %d; seconds: %s", job.id, job.name, generation, seconds)
 
 
 def _patiently(lease: Lease, act: Callable[[], T]) -> T:

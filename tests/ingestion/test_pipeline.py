@@ -66,6 +66,18 @@ def test_from_bytes_to_a_generation(attest: Attest, queue: RememberingQueue) -> 
     assert "publish version" in actions
 
 
+def test_the_log_says_where_the_time_went(
+    attest: Attest, queue: RememberingQueue, caplog: pytest.LogCaptureFixture
+) -> None:
+    upload(attest, queue, WHO, "handbook", "guide.md", GUIDE)
+    with caplog.at_level("INFO", logger="ingestion.pipeline"):
+        work_off(attest, queue)
+    (line,) = [record.getMessage() for record in caplog.records]
+    told = line.partition("generation 1; seconds: ")[2].split(", ")
+    assert [each.split()[0] for each in told] == ["parsing", "chunking", "embedding", "committing"]
+    assert all(float(each.split()[1]) >= 0 for each in told)
+
+
 def test_pdf_layout_is_stored(attest: Attest, queue: RememberingQueue) -> None:
     job = upload(attest, queue, WHO, "handbook", "a.pdf", pdf(prose(["Pay comes on time."])))
     work_off(attest, queue)
