@@ -13,7 +13,7 @@ from ui.session import Desk
 from ui.untrusted import markup
 
 SUPPORT = "Support: how far the passage holds what the sentence says, from 0 to 1."
-AROUND = (400, 2_000, 10_000)  # characters on either side
+AROUND = (300, 2_000, 10_000)  # characters on either side
 
 
 def source_view(client: Client, desk: Desk) -> None:
