@@ -101,7 +101,7 @@ def is_in_the_document(running: Running, quoted: str) -> None:
 
 
 def picture(page: Page) -> None:
-    """Kept where ATTEST_SCREENSHOT says; the README's docs/ui.png is made this way."""
+    """Kept where ATTEST_SCREENSHOT says, for whoever wants to see it."""
     if kept := os.environ.get("ATTEST_SCREENSHOT"):
         page.mouse.move(600, 700)  # away from the chip, whose hint would cover the answer
         page.wait_for_timeout(1_000)
