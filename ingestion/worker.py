@@ -36,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     for name in ("strategy", "request"):  # a line for every message says nothing to anybody
         logging.getLogger(f"celery.worker.{name}").setLevel(logging.WARNING)
-    logging.getLogger("celery.app.trace").setLevel(logging.WARNING)
+    for name in ("celery.app.trace", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         from rag.settings import load_settings
 
