@@ -275,6 +275,7 @@ class Reading:
         self._willing = 1.0
         self._handled = 0
         self._dropped = 0
+        self._highest = 0.0
         self._sentences: list[str] = []
         self.result = Result()
 
@@ -305,7 +306,9 @@ class Reading:
 
     @property
     def _confidence(self) -> float:
-        """Willingness to answer times the mean probability of the draft's tokens."""
+        """Willingness to answer times the mean probability of the draft's tokens. A sentence's is
+        this times the mean of 1 and the share of the question found beside its quote: words that
+        were copied from the wrong place are supported there, but not asked about."""
         if not self._draft.tokens:
             return 0.0
         return self._willing * math.exp(self._draft.logprob / self._draft.tokens)
@@ -327,10 +330,14 @@ class Reading:
             yield said
 
     def _said(self, text: str, markers: Sequence[int]) -> Said | None:
-        if not markers or self._confidence < self._policy.min_confidence:
+        if not markers:
             return None
         cited = attribute(text, markers, self._passages, self._question, self._policy.min_support)
         if not cited:
+            return None
+        confidence = self._confidence * (1 + max(c.asked for c in cited)) / 2
+        self._highest = max(self._highest, confidence)
+        if confidence < self._policy.min_confidence:
             return None
         number = len(self._sentences)
         marks = "".join(f"[{c.marker}]" for c in cited)
@@ -356,7 +363,7 @@ class Reading:
         )
 
     def _conclude(self) -> None:
-        self.result.confidence = self._confidence
+        self.result.confidence = self._highest
         if not self._sentences:
             return
         self.result.text = " ".join(self._sentences)

@@ -60,12 +60,14 @@ def _share(wanted: set[str], have: set[str]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Cited:
-    """A passage (marker from 1) that supports a sentence, and the words that do."""
+    """A passage (marker from 1) that supports a sentence, and the words that do. `asked` is the
+    share of the question's content words that stand in the quote or in the headings over it."""
 
     marker: int
     passage: Passage
     quote: Quote
     support: float
+    asked: float
 
 
 def attribute(
@@ -93,4 +95,6 @@ def attribute(
 def _cited(sentence: str, marker: int, passages: Sequence[Passage], question: str) -> Cited:
     passage = passages[marker - 1]
     score = check_answer(shown(passage), sentence, question).score
-    return Cited(marker, passage, quote(sentence, passage.chunk, question), score)
+    found = quote(sentence, passage.chunk, question)
+    near = "\n".join((passage.title, *passage.chunk.heading_path, found.text))
+    return Cited(marker, passage, found, score, _share(set(analyse(question)), set(analyse(near))))
