@@ -15,6 +15,7 @@ from rag.domain import Box, Collection, Passage, Sampling
 from rag.fuse import convex, rrf
 from rag.layout import Layout, boxes_for, load_layout
 from rag.ports import Blobs, Embedder, Generator, Reranker, SearchIndex
+from rag.reading import Limits
 from rag.retrieve import Fuse
 from rag.settings import Settings
 from rag.store.blobs import FolderBlobs
@@ -73,8 +74,7 @@ class Attest:
         policy = Policy(
             passages=own.passages,
             candidates=own.candidates,
-            min_support=own.min_support,
-            min_confidence=own.min_confidence,
+            limits=Limits(own.min_support, own.min_confidence),
             max_question_characters=own.max_question_characters,
             sampling=Sampling(max_tokens=own.max_answer_tokens),
         )

@@ -1,0 +1,149 @@
+"""Reading a draft while it is written: split it, cite, verify, and decide what is shown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+
+from rag.cite import Cited, attribute
+from rag.domain import Box, Citation, Draft, Passage, Said, Verdict
+from rag.ports import Piece
+from rag.sentences import marked_sentences
+
+Boxes = Callable[[str, int, int], tuple[Box, ...]]  # (version, start, end) -> where it stands
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """A sentence whose passages support it by less than `min_support`, or whose confidence is below
+    `min_confidence`, is not shown."""
+
+    min_support: float
+    min_confidence: float
+
+
+@dataclass
+class Result:
+    """What reading came to."""
+
+    text: str = ""
+    verdict: Verdict = Verdict.REFUSED
+    confidence: float = 0.0
+    citations: list[Citation] = field(default_factory=list)
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+class Reading:
+    """Iterates over the verified sentences of one draft while it is written; then `result` holds
+    the whole. A sentence is shown only once it is complete, cited and supported."""
+
+    def __init__(
+        self,
+        pieces: Iterator[Piece],
+        question: str,
+        passages: Sequence[Passage],
+        limits: Limits,
+        refusal: str,
+        boxes: Boxes,
+    ) -> None:
+        self._pieces, self._question, self._passages = pieces, question, passages
+        self._limits, self._refusal, self._boxes = limits, refusal, boxes
+        self._draft = Draft("", 0.0, 0)
+        self._willing = 1.0
+        self._handled = 0
+        self._dropped = 0
+        self._highest = 0.0
+        self._sentences: list[str] = []
+        self.result = Result()
+
+    def __iter__(self) -> Iterator[Said]:
+        began = perf_counter()
+        spent = 0.0
+        first: float | None = None
+        if self._passages:
+            for piece in self._pieces:
+                first = first if first is not None else perf_counter() - began
+                self._willing = min(self._willing, 1.0 - piece.refusal)
+                total = self._draft.logprob + piece.logprob
+                tokens = self._draft.tokens + piece.tokens
+                self._draft = Draft(self._draft.text + piece.text, total, tokens)
+                if "[" in self._draft.text:
+                    at = perf_counter()
+                    yield from self._verified(whole=False)
+                    spent += perf_counter() - at
+        at = perf_counter()
+        yield from self._verified(whole=True)
+        spent += perf_counter() - at
+        self.result.timings |= {
+            "first_token": first or 0.0,
+            "generate": perf_counter() - began - spent,
+            "verify": spent,
+        }
+        self._conclude()
+
+    @property
+    def _confidence(self) -> float:
+        """Willingness to answer times the mean probability of the draft's tokens. A sentence's is
+        this times the mean of 1 and the share of the question found beside its quote: words that
+        were copied from the wrong place are supported there, but not asked about."""
+        if not self._draft.tokens:
+            return 0.0
+        return self._willing * math.exp(self._draft.logprob / self._draft.tokens)
+
+    def _verified(self, whole: bool) -> Iterator[Said]:
+        if self._draft.text.strip() == self._refusal:
+            return
+        found = marked_sentences(self._draft.text, len(self._passages))
+        # The newest sentence may still get another marker; it waits for the next one or the end.
+        ready = found if whole else found[:-1]
+        for text, markers in ready[self._handled :]:
+            self._handled += 1
+            said = self._said(text, markers)
+            if said is None:
+                self._dropped += 1
+                continue
+            self._sentences.append(said.text)
+            self.result.citations += said.citations
+            yield said
+
+    def _said(self, text: str, markers: Sequence[int]) -> Said | None:
+        if not markers:
+            return None
+        cited = attribute(text, markers, self._passages, self._question, self._limits.min_support)
+        if not cited:
+            return None
+        confidence = self._confidence * (1 + max(c.asked for c in cited)) / 2
+        self._highest = max(self._highest, confidence)
+        if confidence < self._limits.min_confidence:
+            return None
+        number = len(self._sentences)
+        marks = "".join(f"[{c.marker}]" for c in cited)
+        return Said(f"{text} {marks}", tuple(self._citation(number, c) for c in cited))
+
+    def _citation(self, sentence: int, cited: Cited) -> Citation:
+        passage, quote = cited.passage, cited.quote
+        version = passage.chunk.version
+        boxes = self._boxes(version, quote.start, quote.end)
+        return Citation(
+            sentence=sentence,
+            marker=cited.marker,
+            chunk=passage.chunk.id,
+            document=passage.document,
+            document_name=passage.document_name,
+            version=version,
+            start=quote.start,
+            end=quote.end,
+            quote=quote.text,
+            support=cited.support,
+            page=boxes[0].page if boxes else passage.chunk.page,
+            boxes=boxes,
+        )
+
+    def _conclude(self) -> None:
+        self.result.confidence = self._highest
+        if not self._sentences:
+            return
+        self.result.text = " ".join(self._sentences)
+        self.result.verdict = Verdict.PARTIAL if self._dropped else Verdict.ANSWERED
