@@ -189,5 +189,5 @@ def _settings(attest: Attest, file: Path, plan: Plan) -> dict[str, Any]:
         "prompt_version": generator.prompt_version,
         "max_answer_tokens": own.max_answer_tokens,
         "min_support": own.min_support,
-        "min_confidence": own.min_confidence,
+        "min_confidence": attest.answering.policy.limits.min_confidence,
     }

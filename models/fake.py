@@ -109,6 +109,10 @@ class CopyGenerator:
         return self._refusal
 
     @property
+    def min_confidence(self) -> float:
+        return 0.3
+
+    @property
     def context_tokens(self) -> int:
         return self._context_tokens
 

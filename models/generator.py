@@ -43,6 +43,7 @@ class TransformerGenerator:
         adapter: Adapter | None = None,
         adapter_name: str = "none",
         refuse_above: float = 0.5,
+        min_confidence: float = 0.3,
     ) -> None:
         self._model, self._tokenizer = checkpoint.model, checkpoint.tokenizer
         self._adapter, self._adapter_name = adapter, adapter_name
@@ -54,6 +55,7 @@ class TransformerGenerator:
         self._prompts = PromptBuilder(checkpoint.tokenizer, numbered)
         self._vocabulary = Vocabulary(checkpoint.tokenizer, checkpoint.model.config.vocab_size)
         self._refuse_above = refuse_above
+        self.min_confidence = min_confidence
         self._refusal_ids = checkpoint.tokenizer.encode(REFUSAL)
         self._turn = Lock()
         with self._reading_passages():

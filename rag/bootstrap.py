@@ -71,10 +71,12 @@ class Attest:
     @cached_property
     def answering(self) -> Answering:
         own = self.settings
+        sure = own.min_confidence
+        sure = self.generator.min_confidence if sure is None else sure
         policy = Policy(
             passages=own.passages,
             candidates=own.candidates,
-            limits=Limits(own.min_support, own.min_confidence),
+            limits=Limits(own.min_support, sure),
             max_question_characters=own.max_question_characters,
             sampling=Sampling(max_tokens=own.max_answer_tokens),
         )
@@ -157,8 +159,8 @@ def _generator(settings: Settings) -> Generator:
         card = describe_adapter(folder).card
         adapter = load_adapter(folder, checkpoint.model)
         name = f"{settings.adapter}@{card.get('digest', 'unknown')}"
-        refuse_above = float(card.get("refuse_above", 0.5))
-        return TransformerGenerator(checkpoint, adapter, name, refuse_above)
+        thresholds = {k: float(card[k]) for k in ("refuse_above", "min_confidence") if k in card}
+        return TransformerGenerator(checkpoint, adapter, name, **thresholds)
 
 
 def adapter_folder(settings: Settings) -> Path | None:

@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     threads: int = Field(0, ge=0)  # 0: torch decides
     max_answer_tokens: int = Field(160, ge=8, le=4096)
     min_support: float = Field(0.6, ge=0, le=1)
-    min_confidence: float = Field(0.3, ge=0, le=1)
+    min_confidence: float | None = Field(None, ge=0, le=1)  # None: what the adapter's card says
 
     # ways in
     host: str = "127.0.0.1"

@@ -60,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     two.add_argument("run", type=Path)
     two.add_argument("out", type=Path)
     two.add_argument("--refuse-above", type=float, default=0.5)
+    two.add_argument("--min-confidence", type=float, default=0.3)
     two.add_argument("--card", type=Path, help="a JSON file whose fields join the card")
     two.set_defaults(run_command=_export)
     return parser
@@ -121,7 +122,7 @@ def _export(asked: argparse.Namespace) -> None:
     state = torch.load(path, weights_only=True)
     adapter.load_state_dict(state["adapter"])
     card = {"run": about, "steps": state["step"], "questions": state["examples"]}
-    card["refuse_above"] = asked.refuse_above
+    card |= {"refuse_above": asked.refuse_above, "min_confidence": asked.min_confidence}
     if asked.card:
         card |= json.loads(asked.card.read_text("utf-8"))
     save_adapter(adapter, asked.out, base.identity, card, torch.bfloat16)
