@@ -63,7 +63,7 @@ MEANING = {
     "threads": "CPU threads of the models; 0: PyTorch decides",
     "max_answer_tokens": "longest answer",
     "min_support": "a sentence whose passages support it less than this is not shown",
-    "min_confidence": "an answer with less confidence than this is a refusal; none: as the adapter's card says",
+    "min_confidence": "answers less sure are refusals; none: as the adapter's card says",
     "host": "the address that API and UI listen on; others than loopback need `sign_in`",
     "api_port": "port of the API",
     "ui_port": "port of the UI",
