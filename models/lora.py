@@ -237,7 +237,8 @@ def load_adapter(folder: Path, model: Transformer) -> Adapter:
     try:
         tensors = load_file(folder / WEIGHTS)
         if files.config.markers:
-            adapter.markers.data.copy_(load_file(folder / MARKERS)["markers"])
+            markers = load_file(folder / MARKERS).get("markers")
+            _fill(adapter.markers, markers, folder)
     except (SafetensorError, OSError, KeyError, RuntimeError) as exc:
         raise WeightsCorrupt(f"the adapter in {folder} cannot be read: {exc}") from exc
     for key, delta in adapter.deltas.items():
