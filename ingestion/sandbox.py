@@ -245,14 +245,15 @@ def _confine(limits: Limits) -> None:
 
     seconds = max(1, int(limits.seconds + 0.999))
     output = max(_LEAST_OUTPUT, _BYTES_PER_CHARACTER * limits.characters)
-    for kind, value in (
-        (resource.RLIMIT_AS, limits.memory_bytes),
-        (resource.RLIMIT_CPU, seconds),
-        (resource.RLIMIT_FSIZE, output),
-        (resource.RLIMIT_CORE, 0),
+    for kind, value, hard in (
+        (resource.RLIMIT_AS, limits.memory_bytes, limits.memory_bytes),
+        # At a hard limit equal to the soft one the kernel kills without saying why (no SIGXCPU).
+        (resource.RLIMIT_CPU, seconds, seconds + 1),
+        (resource.RLIMIT_FSIZE, output, output),
+        (resource.RLIMIT_CORE, 0, 0),
     ):
         with contextlib.suppress(ValueError, OSError):  # an even lower limit is set already
-            resource.setrlimit(kind, (value, value))
+            resource.setrlimit(kind, (value, hard))
     signal.setitimer(signal.ITIMER_REAL, limits.seconds)  # its default action ends the process
     die_with_parent()
 
