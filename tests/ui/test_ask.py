@@ -134,7 +134,7 @@ def test_a_page_shows_the_boxes(house: House, opened: Open) -> None:
     house.client.create_collection("handbook")
     job = house.add("handbook", "lease.pdf", LEASE.read_bytes())
     assert job.error == ""
-    page = asked(opened("ask"), "How much is the monthly rent of the workshop?")
+    page = asked(opened("ask"), "How much interest does the Tenant owe if the rent is late?")
     settled(page.button(key="chip-0-1").click().run())
     settled(page.button_group(key="shown-as").set_value("Page").run())
     (answer,) = house.client.answers("handbook")
