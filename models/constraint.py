@@ -60,11 +60,6 @@ class CitationConstraint:
     def refused(self) -> bool:
         return tuple(self._ids) == self._refusal
 
-    @property
-    def choosing(self) -> bool:
-        """Whether the next token decides a marker's number."""
-        return bool(self._open)
-
     def mask(self, logits: Tensor) -> Tensor:
         """A copy of `logits` (vocabulary,) with -inf where a token is not allowed."""
         allowed = self._allowed().to(logits.device)

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from models.config import ModelConfig
 from models.errors import UnsupportedCheckpoint, WeightsCorrupt, WeightsMissing
+from models.manifest import sha256_of
 from models.projection import Projection
 from models.transformer import Transformer
 
@@ -187,7 +188,8 @@ def save_adapter(
         "inference_mode": True,
     }
     (folder / CONFIG).write_text(json.dumps(peft, indent=2) + "\n", "utf-8")
-    whole = {"lora": asdict(c), "base": base} | dict(card)
+    digest = sha256_of(folder / WEIGHTS)[:12]
+    whole = {"lora": asdict(c), "base": base, "digest": digest} | dict(card)
     (folder / CARD).write_text(json.dumps(whole, indent=2) + "\n", "utf-8")
 
 

@@ -19,8 +19,7 @@ import torch
 from models.checkpoint import Checkpoint, load
 from models.errors import ModelError, WeightsMissing
 from models.hardware import choose_device, choose_dtype
-from models.lora import WEIGHTS, Adapter, LoraConfig, save_adapter
-from models.manifest import sha256_of
+from models.lora import Adapter, LoraConfig, save_adapter
 from models.prompt import VERSION
 from models.training.episodes import EpisodeSampler, EpisodeSettings
 from models.training.reader import EpisodeReader
@@ -126,8 +125,6 @@ def _export(asked: argparse.Namespace) -> None:
     if asked.card:
         card |= json.loads(asked.card.read_text("utf-8"))
     save_adapter(adapter, asked.out, base.identity, card, torch.bfloat16)
-    digest = sha256_of(asked.out / WEIGHTS)[:12]
-    save_adapter(adapter, asked.out, base.identity, card | {"digest": digest}, torch.bfloat16)
 
 
 def _base(path: Path) -> Checkpoint:

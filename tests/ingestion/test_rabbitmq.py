@@ -33,15 +33,10 @@ from tests.ingestion.test_worker import (
     states,
     wait_for,
 )
+from tests.servers import missing
 
 __all__ = ["embedder"]
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
-
-
-def missing(reason: str) -> None:
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 def free_port() -> int:
