@@ -29,10 +29,10 @@ class KVBlock:
 
 
 @torch.no_grad()
-def encode_prefix(model: Transformer, prefix: Sequence[int]) -> KVBlock:
-    """The keys and values of the tokens every prompt starts with."""
+def encode(model: Transformer, ids: Sequence[int]) -> KVBlock:
+    """The keys and values of tokens that nothing stands before: the prefix of every prompt."""
     recorder = Recorder()
-    model(torch.tensor([list(prefix)], device=model.device), kv=recorder)
+    model(torch.tensor([list(ids)], device=model.device), kv=recorder)
     keys, values = recorder.recorded()
     return KVBlock(keys[:, 0], values[:, 0])
 

@@ -12,7 +12,7 @@ from threading import Lock
 import torch
 from torch import Tensor
 
-from models.blocks import encode_blocks, encode_prefix, join
+from models.blocks import encode, encode_blocks, join
 from models.checkpoint import Checkpoint
 from models.constraint import CitationConstraint, Vocabulary
 from models.kv import KVCache
@@ -59,7 +59,7 @@ class TransformerGenerator:
         self._refusal_ids = checkpoint.tokenizer.encode(REFUSAL)
         self._turn = Lock()
         with self._reading_passages():
-            self._prefix = encode_prefix(checkpoint.model, self._prompts.prefix)
+            self._prefix = encode(checkpoint.model, self._prompts.prefix)
 
     @property
     def adapter(self) -> str:

@@ -5,12 +5,12 @@ Shapes: keys and values of one layer are (B, kv_heads, T, head_width).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from models.attention import attend
 from models.config import ModelConfig
 
 
@@ -20,11 +20,12 @@ class KV(Protocol):
     @property
     def length(self) -> int: ...
 
-    def extend(
-        self, layer: int, raw: Tensor, keys: Tensor, values: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Add this call's keys (`raw` before RoPE, `keys` after) and values; return all of both,
-        (B, kv_heads, length + T, head_width)."""
+    def attend(
+        self, layer: int, q: Tensor, raw: Tensor, keys: Tensor, values: Tensor, mask: Tensor
+    ) -> Tensor:
+        """Add this call's keys (`raw` before RoPE, `keys` after) and values, and return what the
+        queries `q` (B, heads, T, head_width) read from all of them under `mask` (B or 1, 1, T,
+        length + T), in q's shape."""
         ...
 
     def advance(self, tokens: int) -> None:
@@ -53,15 +54,15 @@ class KVCache:
     def length(self) -> int:
         return self._length
 
-    def extend(
-        self, layer: int, raw: Tensor, keys: Tensor, values: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def attend(
+        self, layer: int, q: Tensor, raw: Tensor, keys: Tensor, values: Tensor, mask: Tensor
+    ) -> Tensor:
         end = self._length + keys.shape[2]
         if end > self.capacity:
             raise ValueError(f"{end} tokens do not fit the cache of {self.capacity}")
         self.keys[layer, :, :, self._length : end] = keys
         self.values[layer, :, :, self._length : end] = values
-        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+        return attend(q, self.keys[layer, :, :, :end], self.values[layer, :, :, :end], mask)
 
     def advance(self, tokens: int) -> None:
         self._length += tokens
@@ -98,16 +99,17 @@ class Recorder:
     def length(self) -> int:
         return 0 if self._past is None else self._past[0].shape[3]
 
-    def extend(
-        self, layer: int, raw: Tensor, keys: Tensor, values: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def attend(
+        self, layer: int, q: Tensor, raw: Tensor, keys: Tensor, values: Tensor, mask: Tensor
+    ) -> Tensor:
         self._raw.append(raw)
         self._values.append(values)
         if self._past is None:
-            return keys, values
+            return attend(q, keys, values, mask)
         past_keys = self._past[0][layer].expand(keys.shape[0], -1, -1, -1)
         past_values = self._past[1][layer].expand(keys.shape[0], -1, -1, -1)
-        return torch.cat((past_keys, keys), 2), torch.cat((past_values, values), 2)
+        keys, values = torch.cat((past_keys, keys), 2), torch.cat((past_values, values), 2)
+        return attend(q, keys, values, mask)
 
     def advance(self, tokens: int) -> None:
         return
@@ -115,28 +117,3 @@ class Recorder:
     def recorded(self) -> tuple[Tensor, Tensor]:
         """Raw keys and values, each (layers, B, kv_heads, T, head_width)."""
         return torch.stack(self._raw), torch.stack(self._values)
-
-
-class JoinedPast:
-    """A read-only past that gradients may flow into (adapter training); nothing is kept.
-
-    `keys`, `values`: per layer (B, kv_heads, S, head_width), rotated.
-    """
-
-    def __init__(self, keys: Sequence[Tensor], values: Sequence[Tensor]) -> None:
-        self._keys, self._values = keys, values
-
-    @property
-    def length(self) -> int:
-        return self._keys[0].shape[2]
-
-    def extend(
-        self, layer: int, raw: Tensor, keys: Tensor, values: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        return (
-            torch.cat((self._keys[layer], keys), 2),
-            torch.cat((self._values[layer], values), 2),
-        )
-
-    def advance(self, tokens: int) -> None:
-        return

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.attention import attend
 from models.config import ModelConfig
 from models.errors import WeightsCorrupt
 from models.kv import KV
@@ -57,14 +58,8 @@ class Attention(nn.Module):
             q, k = self.q_norm(q), self.k_norm(k)
         raw = k.transpose(1, 2)
         q, k = rotate(q.transpose(1, 2), cos, sin), rotate(raw, cos, sin)
-        if kv is not None:
-            k, v = kv.extend(self.layer, raw, k, v)
-        # The query heads that share a key head become rows of one query: nothing is repeated.
-        q = q.reshape(b, c.kv_heads, c.groups * t, c.head_width)
-        seen = mask.repeat(1, 1, c.groups, 1) if t > 1 else mask
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=seen)
-        y = y.view(b, c.heads, t, c.head_width).transpose(1, 2).reshape(b, t, -1)
-        out: Tensor = self.out(y)
+        y = attend(q, k, v, mask) if kv is None else kv.attend(self.layer, q, raw, k, v, mask)
+        out: Tensor = self.out(y.transpose(1, 2).reshape(b, t, -1))
         return out
 
 

@@ -19,12 +19,13 @@ import torch
 from models.checkpoint import Checkpoint, load
 from models.errors import ModelError, WeightsMissing
 from models.hardware import choose_device, choose_dtype
-from models.lora import Adapter, LoraConfig, save_adapter
+from models.lora import Adapter, LoraConfig, load_adapter, save_adapter
 from models.prompt import VERSION
 from models.training.episodes import EpisodeSampler, EpisodeSettings
 from models.training.reader import EpisodeReader
 from models.training.records import Record, read_records
 from models.training.train import Progress, TrainSettings, train
+from models.transformer import Transformer
 
 
 def main() -> int:
@@ -44,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("checkpoint", type=Path)
     one.add_argument("run", type=Path)
     one.add_argument("--records", nargs="+", required=True, help="FILE=WEIGHT, drawn that often")
+    one.add_argument("--start", type=Path, help="an adapter's folder to go on from")
     one.add_argument("--rank", type=int, default=24)
     one.add_argument("--alpha", type=float, default=48.0)
     one.add_argument("--markers", type=int, default=12)
@@ -69,7 +71,8 @@ def _train(asked: argparse.Namespace) -> None:
     if asked.threads:
         torch.set_num_threads(asked.threads)
     torch.manual_seed(asked.seed)
-    base, config = _base(asked.checkpoint), _config(asked)
+    base = _base(asked.checkpoint)
+    adapter = _adapter(asked, base.model)
     weights: dict[str, float] = {}
     records: list[Record] = []
     for entry in asked.records:
@@ -85,7 +88,7 @@ def _train(asked: argparse.Namespace) -> None:
     )
     asked.run.mkdir(parents=True, exist_ok=True)
     about = {
-        "lora": asdict(config),
+        "lora": asdict(adapter.config),
         "train": asdict(settings),
         "data": {
             Path(e.rpartition("=")[0]).name: float(e.rpartition("=")[2]) for e in asked.records
@@ -93,7 +96,6 @@ def _train(asked: argparse.Namespace) -> None:
         "seed": asked.seed,
     }
     (asked.run / "run.json").write_text(json.dumps(about, indent=2) + "\n", "utf-8")
-    adapter = Adapter(base.model, config)
     adapter.attach(base.model)
     reader = EpisodeReader(base.model, adapter, base.tokenizer)
     sampler = EpisodeSampler(records, EpisodeSettings(weights), asked.seed)
@@ -132,10 +134,14 @@ def _base(path: Path) -> Checkpoint:
     return load(path, choose_dtype("auto", device), device)
 
 
-def _config(asked: argparse.Namespace) -> LoraConfig:
-    return LoraConfig(
+def _adapter(asked: argparse.Namespace, model: Transformer) -> Adapter:
+    """A new adapter, or the one of `--start` as float32 weights to train."""
+    if asked.start:
+        return load_adapter(asked.start, model).requires_grad_(True)
+    config = LoraConfig(
         rank=asked.rank, alpha=asked.alpha, markers=asked.markers, prompt_version=VERSION
     )
+    return Adapter(model, config).to(model.device)
 
 
 if __name__ == "__main__":

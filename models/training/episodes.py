@@ -24,17 +24,20 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """`passages` in prompt order, and the questions asked about them."""
+    """`passages` in prompt order, and the questions asked about them. `full`: the passages are read
+    in one pass that sees all before it, instead of each on its own."""
 
     passages: tuple[TrainingPassage, ...]
     examples: tuple[Example, ...]
+    full: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class EpisodeSettings:
     """`weights`: how often a data set is drawn. `pool`: passages whose questions are looked at, of
     which `shown` (drawn anew) come along. `unanswerable`: largest share of such questions.
-    `hard`: how often the passages are of as few documents as possible."""
+    `hard`: how often the passages are of as few documents as possible. `full`: how often they are
+    read in one pass."""
 
     weights: Mapping[str, float]
     pool: int = 10
@@ -42,6 +45,7 @@ class EpisodeSettings:
     questions: int = 14
     unanswerable: float = 0.36
     hard: float = 0.75
+    full: float = 0.1
 
 
 class EpisodeSampler:
@@ -78,7 +82,8 @@ class EpisodeSampler:
             shown = self._random.sample(pool, min(size, len(pool)))
             examples = self._examples(shown, records)
             if examples:
-                return Episode(tuple(shown), tuple(examples))
+                full = self._random.random() < self._settings.full
+                return Episode(tuple(shown), tuple(examples), full)
 
     def _pool(self, dataset: str) -> tuple[list[TrainingPassage], list[Record]]:
         """Passages of one document, then of others until the pool is full, and their questions."""

@@ -6,21 +6,19 @@ for the marker vectors).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from models.blocks import encode_blocks, encode_prefix, join
-from models.kv import JoinedPast
+from models.attention import Place, attend_to_past
+from models.blocks import encode, encode_blocks, join, place
 from models.lora import Adapter
 from models.prompt import REFUSAL, PromptBuilder
 from models.tokenizer import Tokenizer
 from models.training.episodes import Episode, Example
 from models.transformer import Transformer
-
-_GPU_KERNELS = (SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +44,14 @@ class EpisodeReader:
         self._model, self._adapter, self._tokenizer = model, adapter, tokenizer
         self._prompts = PromptBuilder(tokenizer)
         with adapter.switched(False):
-            self._prefix = encode_prefix(model, self._prompts.prefix)
+            self._prefix = encode(model, self._prompts.prefix)
         self._end = min(tokenizer.end)
 
     def batch(self, episode: Episode, longest: int = 640) -> Batch:
         """Read the passages (no gradient) and lay out as many questions as fit `longest` tokens."""
-        model = self._model
         passages = [self._prompts.passage(p.shown, 0) for p in episode.passages]
-        with self._adapter.switched(False):
-            blocks = encode_blocks(model, self._prefix, passages)
-        keys, values = join(model, self._prefix, blocks)
-        lengths = torch.tensor([self._prefix.length, *(b.length for b in blocks)])
+        keys, values = self._read(passages, episode.full)
+        lengths = torch.tensor([self._prefix.length, *map(len, passages)])
         ids: list[int] = []
         targets: list[int] = []
         rows: list[int] = []
@@ -69,16 +64,23 @@ class EpisodeReader:
             targets += [-100] * (len(question) - 1) + answer
             rows.append(len(question) + len(answer) - 1)
         past = int(lengths.sum())
-        device = model.device
+        device = self._model.device
         return Batch(
             keys=keys,
             values=values,
-            segments=torch.arange(-1, len(blocks)).repeat_interleave(lengths),
+            segments=torch.arange(-1, len(passages)).repeat_interleave(lengths),
             ids=torch.tensor(ids, device=device),
             targets=torch.tensor(targets, device=device),
             positions=torch.cat([torch.arange(past, past + n) for n in rows]).to(device),
             owner=torch.arange(len(rows)).repeat_interleave(torch.tensor(rows)).to(device),
         )
+
+    def _read(self, passages: list[tuple[int, ...]], full: bool) -> tuple[Tensor, Tensor]:
+        model = self._model
+        with self._adapter.switched(False):
+            if full:
+                return place(model, encode(model, [*self._prompts.prefix, *chain(*passages)]), 0)
+            return join(model, self._prefix, encode_blocks(model, self._prefix, passages))
 
     def answer_ids(self, example: Example) -> list[int]:
         if not example.cited:
@@ -94,22 +96,31 @@ class EpisodeReader:
 
     def hidden(self, batch: Batch) -> Tensor:
         """(T, D): each question sees the whole past and itself, not its neighbours."""
-        t, s = len(batch.ids), batch.keys.shape[3]
-        own = (batch.owner[:, None] == batch.owner[None]).tril()
-        mask = torch.cat((own.new_ones(t, s), own), 1)[None]
-        past = JoinedPast(batch.keys.unbind(0), self._marked(batch))
-        # On CPU the flash kernel's backward pass is several times slower than plain products.
-        kernels = [SDPBackend.MATH] if own.device.type == "cpu" else list(_GPU_KERNELS)
-        with sdpa_kernel(kernels):
-            hidden: Tensor = self._model(batch.ids[None], batch.positions[None], past, mask)
+        past = _Past(batch, self._adapter.markers, self._model.config.groups)
+        mask = batch.ids.new_ones(1, 1, 1, dtype=torch.bool)  # `past` knows who sees what
+        hidden: Tensor = self._model(batch.ids[None], batch.positions[None], past, mask)
         return hidden[0]
 
-    def _marked(self, batch: Batch) -> list[Tensor]:
-        """Values with their passage's marker vector added, per layer."""
-        markers = self._adapter.markers
-        count, layers, heads, width = markers.shape
-        # A product with one-hot rows: the gradient of a gather is slow on CPU.
-        which = F.one_hot(batch.segments.to(markers.device) + 1, count + 1)[:, 1:].to(markers)
-        added = (which @ markers.reshape(count, -1)).view(-1, layers, heads, width)
-        added = added.to(batch.values.dtype).permute(1, 2, 0, 3)
-        return [values + added[layer] for layer, values in enumerate(batch.values)]
+
+class _Past:
+    """The passages' keys and values as the questions' KV; nothing is kept."""
+
+    def __init__(self, batch: Batch, markers: Tensor, groups: int) -> None:
+        self._keys, self._values = batch.keys[:, 0], batch.values[:, 0]
+        self._markers = markers.to(self._values.dtype)
+        own = (batch.owner[:, None] == batch.owner[None]).tril()
+        segments = batch.segments.to(own.device)
+        self._place = Place(segments, own, len(markers), groups, self._values.dtype)
+
+    @property
+    def length(self) -> int:
+        return self._keys.shape[2]
+
+    def attend(
+        self, layer: int, q: Tensor, raw: Tensor, keys: Tensor, values: Tensor, mask: Tensor
+    ) -> Tensor:
+        past = self._keys[layer], self._values[layer]
+        return attend_to_past(q, keys, values, past, self._markers[:, layer], self._place)
+
+    def advance(self, tokens: int) -> None:
+        return

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from models.blocks import encode_blocks, encode_prefix, join
+from models.blocks import encode, encode_blocks, join
 from models.config import ModelConfig
-from models.kv import JoinedPast, KVCache, Recorder
+from models.kv import KVCache, Recorder
 from models.rope import angles, rotate
 from models.transformer import Transformer
 
@@ -64,7 +64,7 @@ def in_one_pass(
     model(torch.tensor([ids]), torch.tensor([local]), recorder, mask)
     raw, values = recorder.recorded()
     keys = rotate(raw, *angles(torch.arange(len(ids)), model.frequency))
-    past = JoinedPast(keys.unbind(0), values.unbind(0))
+    past = Recorder((keys, values))
     return model.logits(model(torch.tensor([question]), kv=past))[0]
 
 
@@ -76,7 +76,7 @@ def test_joined_blocks_equal_one_pass(model: Transformer, lengths: list[int], se
     prefix, passages, question = draw(6), [draw(n) for n in lengths], draw(5)
     with torch.no_grad():
         wanted = in_one_pass(model, prefix, passages, question)
-        head = encode_prefix(model, prefix)
+        head = encode(model, prefix)
         cache = KVCache(TINY, 11 + sum(lengths))
         cache.append(*join(model, head, encode_blocks(model, head, passages)))
         got = model.logits(model(torch.tensor([question]), kv=cache))[0]
@@ -84,7 +84,7 @@ def test_joined_blocks_equal_one_pass(model: Transformer, lengths: list[int], se
 
 
 def test_marker_vectors_reach_the_reader_only_through_their_passage(model: Transformer) -> None:
-    head = encode_prefix(model, [1, 2, 3])
+    head = encode(model, [1, 2, 3])
     blocks = encode_blocks(model, head, [[4, 5], [6, 7, 8]])
     markers = torch.randn(2, TINY.layers, TINY.kv_heads, TINY.head_width)
     keys, plain = join(model, head, blocks)
@@ -97,7 +97,7 @@ def test_marker_vectors_reach_the_reader_only_through_their_passage(model: Trans
 
 
 def test_a_block_does_not_depend_on_its_neighbours(model: Transformer) -> None:
-    head = encode_prefix(model, [1, 2, 3])
+    head = encode(model, [1, 2, 3])
     alone = encode_blocks(model, head, [[4, 5]])[0]
     beside = encode_blocks(model, head, [[9] * 11, [4, 5]])[1]
     assert torch.allclose(alone.keys, beside.keys, atol=1e-6)
