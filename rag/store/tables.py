@@ -347,3 +347,82 @@ class RunRow(Base):
     name: Mapped[str] = mapped_column(Text)
     report: Mapped[dict[str, Any]] = mapped_column(Json)
     created: Mapped[datetime] = mapped_column(Instant)
+
+
+class AdapterRow(Base):
+    """One registered adapter. `collection` empty: for every collection of its base; no foreign key,
+    so that a deleted collection's adapter does not become everybody's. `promotion` counts the
+    promotions: the promoted one of a scope has the greatest, a rollback goes back to the next
+    smaller. It is empty for what was never promoted, was rolled back or was retired by hand."""
+
+    __tablename__ = "adapters"
+    __table_args__ = (
+        Index(
+            "uq_adapters_base_promoted",
+            "base",
+            unique=True,
+            sqlite_where=text("state = 'promoted' AND collection IS NULL"),
+            postgresql_where=text("state = 'promoted' AND collection IS NULL"),
+        ),
+        Index(
+            "uq_adapters_base_collection_promoted",
+            "base",
+            "collection",
+            unique=True,
+            sqlite_where=text("state = 'promoted' AND collection IS NOT NULL"),
+            postgresql_where=text("state = 'promoted' AND collection IS NOT NULL"),
+        ),
+        CheckConstraint("state IN ('candidate', 'promoted', 'retired')", name="state"),
+        {"sqlite_autoincrement": True},
+    )
+
+    number: Mapped[int] = mapped_column(Serial, primary_key=True)
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH), unique=True)
+    base: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    digest: Mapped[str] = mapped_column(Sha256)
+    folder: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(16))
+    collection: Mapped[str | None] = mapped_column(Id)
+    card: Mapped[dict[str, Any]] = mapped_column(Json)
+    promotion: Mapped[int | None] = mapped_column(BigInteger, unique=True)
+    promoted: Mapped[datetime | None] = mapped_column(Instant)
+    created: Mapped[datetime] = mapped_column(Instant)
+
+
+class AdapterSourceRow(Base):
+    """A document's version that an adapter was trained on. It outlives the document: a purge asks
+    which adapters still carry it."""
+
+    __tablename__ = "adapter_sources"
+
+    adapter: Mapped[int] = mapped_column(
+        Serial, ForeignKey("adapters.number", ondelete="CASCADE"), primary_key=True
+    )
+    document: Mapped[str] = mapped_column(Id, primary_key=True, index=True)
+    version: Mapped[str] = mapped_column(Id, primary_key=True)
+
+
+class FeedbackRow(Base):
+    """What a user says of an answer: `verdict` is right or wrong, `correction` the right answer or
+    "". `passages` are the chunk ids in prompt order, `cited` those that the answer cites. A user
+    has one opinion of an answer; a later one replaces it."""
+
+    __tablename__ = "feedback"
+    __table_args__ = (
+        UniqueConstraint("answer", "user"),
+        Index("ix_feedback_collection_number", "collection", "number"),
+        CheckConstraint("verdict IN ('right', 'wrong')", name="verdict"),
+        {"sqlite_autoincrement": True},
+    )
+
+    number: Mapped[int] = mapped_column(Serial, primary_key=True)
+    id: Mapped[str] = mapped_column(Id, unique=True)
+    answer: Mapped[str] = mapped_column(Id, ForeignKey("answers.id", ondelete="CASCADE"))
+    collection: Mapped[str] = _collection()
+    user: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    question: Mapped[str] = mapped_column(Text)
+    verdict: Mapped[str] = mapped_column(String(16))
+    correction: Mapped[str] = mapped_column(Text, default="")
+    passages: Mapped[list[str]] = mapped_column(Json)
+    cited: Mapped[list[str]] = mapped_column(Json)
+    created: Mapped[datetime] = mapped_column(Instant)
