@@ -37,7 +37,7 @@ def run_job(attest: Attest, job_id: str, worker: str, read: Read = run_sandboxed
     """Do the job if it is due and nobody else holds it. `worker` names this attempt alone.
 
     A permanent error fails the job with "code: message"; a transient one puts it back in the
-    queue. An error nobody foresaw puts it back too (attempts are counted) and is raised.
+    queue, however often. An error nobody foresaw puts it back as a counted attempt and is raised.
     """
     with attest.store() as work:
         job = work.jobs.lease(job_id, worker, attest.settings.lease_seconds)
@@ -178,7 +178,8 @@ def _put_back(attest: Attest, job: Job, worker: str, exc: Exception) -> None:
     code = exc.code if isinstance(exc, AttestError) else type(exc).__name__
     try:
         with attest.store() as work:
-            work.jobs.release(job.id, worker, f"{code}: {exc}")
+            error, counted = f"{code}: {exc}", not isinstance(exc, Unavailable)
+            work.jobs.release(job.id, worker, error, counted=counted)
             work.commit()
     except Unavailable as again:
         log.warning("job %s (%s): could not be put back: %s", job.id, job.name, again)

@@ -15,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.domain import (
+    Adapter,
     Answer,
     Block,
     Chunk,
     Collection,
     Document,
+    Feedback,
     Filter,
     Hit,
     Job,
@@ -256,8 +258,9 @@ class Jobs(Protocol):
         """A permanent error; the old version, if any, stays live."""
         ...
 
-    def release(self, id: str, worker: str, error: str) -> None:
-        """A transient error: back to queued, keeping the attempt count and the reason."""
+    def release(self, id: str, worker: str, error: str, *, counted: bool) -> None:
+        """Back to queued with the reason. An attempt that is not `counted` did not end by the
+        document's own fault (a full disk, a store that is away), so it poisons nothing."""
         ...
 
     def retry(self, id: str) -> Job:
@@ -287,6 +290,22 @@ class Answers(Protocol):
         ...
 
     def recent(self, collection: str, user: str, limit: int) -> list[Answer]: ...
+
+
+class Opinions(Protocol):
+    """Feedback on answers: at most one opinion per user and answer."""
+
+    def give(self, feedback: Feedback) -> None:
+        """Replaces what the user said of the answer before. Raises UnknownAnswer."""
+        ...
+
+    def given(self, answer: str, user: str) -> Feedback | None:
+        """None when the user said nothing of it."""
+        ...
+
+    def all(self, collection: str) -> list[Feedback]:
+        """Oldest first."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,6 +378,46 @@ class Runs(Protocol):
     def recent(self, limit: int = 50, kind: str = "") -> list[RunRecord]: ...
 
 
+class Adapters(Protocol):
+    """Registered adapters. A scope is a base with one collection, or with None for all of them; it
+    has at most one promoted adapter."""
+
+    def register(self, adapter: Adapter) -> None:
+        """As a candidate, whatever its state says. Raises Conflict when the name is taken."""
+        ...
+
+    def get(self, name: str) -> Adapter:
+        """Raises UnknownAdapter."""
+        ...
+
+    def all(self) -> list[Adapter]:
+        """Newest first."""
+        ...
+
+    def of_digest(self, digest: str) -> list[Adapter]:
+        """Those whose weights' sha256 begins with `digest`, newest first."""
+        ...
+
+    def promoted(self, base: str, collection: str | None) -> Adapter | None: ...
+    def promote(self, name: str) -> Adapter | None:
+        """Make it its scope's promoted one; the earlier one is retired and returned. One that is
+        promoted already stays as it is."""
+        ...
+
+    def withdraw(self, name: str) -> None:
+        """Retire it for good: no rollback brings it back, only a new promotion."""
+        ...
+
+    def earlier(self, base: str, collection: str | None) -> Adapter | None:
+        """The retired one of the scope that was promoted last and not withdrawn."""
+        ...
+
+    def set_card(self, name: str, card: Mapping[str, object]) -> None: ...
+    def made_from(self, document: str) -> list[Adapter]:
+        """The adapters trained on any version of the document, even one that is purged."""
+        ...
+
+
 class UnitOfWork(Protocol):
     """One transaction. Leaving the block without `commit()` rolls back."""
 
@@ -367,9 +426,11 @@ class UnitOfWork(Protocol):
     jobs: Jobs
     chunks: Chunks
     answers: Answers
+    feedback: Opinions
     accounts: Accounts
     audit: Audit
     runs: Runs
+    adapters: Adapters
 
     def __enter__(self) -> Self: ...
     def __exit__(

@@ -76,12 +76,13 @@ class SqlJobs:
             _end(row, JobState.FAILED, error, self._tx.now())
             session.flush()
 
-    def release(self, id: str, worker: str, error: str) -> None:
+    def release(self, id: str, worker: str, error: str, *, counted: bool) -> None:
         """As `fail`, a worker without the lease changes nothing."""
         session = self._tx.write()
         row = held_job(session, id)
         if row is not None and held_by(row, worker):
             _end(row, JobState.QUEUED, error, self._tx.now())
+            row.attempts -= not counted
             session.flush()
 
     def retry(self, id: str) -> Job:

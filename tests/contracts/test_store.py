@@ -17,8 +17,10 @@ from rag.domain import (
     Chunk,
     Citation,
     Condition,
+    Feedback,
     Filter,
     JobState,
+    Opinion,
     Passage,
     Replay,
     Right,
@@ -588,7 +590,7 @@ def test_a_lease_is_held_by_one(store: SqlStore, clock: Ticker) -> None:
     with store() as unit:
         assert not unit.jobs.heartbeat(job.id, "w1", 60, "embed", 0.5)
         unit.jobs.fail(job.id, "w1", "late")
-        unit.jobs.release(job.id, "w1", "late")
+        unit.jobs.release(job.id, "w1", "late", counted=True)
         unit.commit()
         assert unit.jobs.get(job.id).state == JobState.RUNNING
 
@@ -621,10 +623,15 @@ def test_release_and_fail(store: SqlStore) -> None:
     job = accept(store, into, "a.txt", "x")
     lease(store, job.id)
     with store() as unit:
-        unit.jobs.release(job.id, "w1", "the disk\0 is full")
+        unit.jobs.release(job.id, "w1", "the parser\0 fell over", counted=True)
         unit.commit()
         back = unit.jobs.get(job.id)
-    assert (back.state, back.attempts, back.error) == (JobState.QUEUED, 1, "the disk  is full")
+    assert (back.state, back.attempts, back.error) == (JobState.QUEUED, 1, "the parser  fell over")
+    lease(store, job.id)
+    with store() as unit:
+        unit.jobs.release(job.id, "w1", "the disk is full", counted=False)
+        unit.commit()
+        assert unit.jobs.get(job.id).attempts == 1
     lease(store, job.id)
     with store() as unit:
         unit.jobs.fail(job.id, "w1", "not a PDF")
@@ -703,6 +710,78 @@ def test_answers_come_back_equal(store: SqlStore) -> None:
         unit.answers.add(an_answer(into))
     with store() as unit, pytest.raises(Conflict):
         unit.answers.add(an_answer("no collection", "answer-4"))
+
+
+def an_opinion(
+    into: str, id: str = "f1", user: str = "ann", answer: str = "answer-1", correction: str = ""
+) -> Feedback:
+    return Feedback(
+        id=id,
+        answer=answer,
+        collection=into,
+        user=user,
+        question="Wie viele Tage?",
+        verdict=Opinion.WRONG if correction else Opinion.RIGHT,
+        correction=correction,
+        passages=("c1", "c2"),
+        cited=("c1",),
+        created=datetime(2026, 2, 3, 4, 5, 6, 789, tzinfo=UTC),
+    )
+
+
+def test_feedback_is_one_a_user_and_answer(store: SqlStore) -> None:
+    into, other = collection(store), collection(store, "other")
+    with store() as unit:
+        unit.answers.add(an_answer(into))
+        unit.answers.add(an_answer(other, "answer-2"))
+        unit.feedback.give(an_opinion(into))
+        unit.feedback.give(an_opinion(into, "f2", "bob"))
+        unit.feedback.give(an_opinion(other, "f3", "ann", "answer-2"))
+        unit.commit()
+    changed = an_opinion(into, "f4", correction="Sechs Tage.")
+    with store() as unit:
+        assert unit.feedback.given("answer-1", "ann") == an_opinion(into)
+        unit.feedback.give(changed)
+        unit.commit()
+    with store() as unit:
+        assert unit.feedback.given("answer-1", "ann") == changed
+        assert unit.feedback.given("answer-1", "eve") is None
+        assert [held.id for held in unit.feedback.all(into)] == ["f2", "f4"]
+        assert [held.id for held in unit.feedback.all(other)] == ["f3"]
+    with store() as unit, pytest.raises(UnknownAnswer):
+        unit.feedback.give(an_opinion(into, "f5", answer="answer-9"))
+
+
+def test_feedback_of_one_user_at_once_keeps_one(store: SqlStore) -> None:
+    into = collection(store)
+    with store() as unit:
+        unit.answers.add(an_answer(into))
+        unit.commit()
+
+    def click(number: int) -> None:
+        with store() as unit:
+            unit.feedback.give(an_opinion(into, f"click-{number}"))
+            unit.commit()
+
+    threads = [threading.Thread(target=click, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with store() as unit:
+        assert len(unit.feedback.all(into)) == 1
+
+
+def test_feedback_goes_with_its_collection(store: SqlStore) -> None:
+    into = collection(store)
+    with store() as unit:
+        unit.answers.add(an_answer(into))
+        unit.feedback.give(an_opinion(into))
+        unit.commit()
+    with store() as unit:
+        unit.collections.delete(into)
+        unit.commit()
+        assert unit.feedback.all(into) == []
 
 
 def test_accounts_and_keys(store: SqlStore) -> None:
