@@ -342,6 +342,34 @@ class Answer:
     created: datetime
 
 
+class Opinion(StrEnum):
+    """What a user thinks of an answer."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+
+
+NOT_HELD = "Not in the documents."  # as a correction: it should have been refused
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """One user's opinion of one answer. `correction` is the right answer where the user gave it,
+    NOT_HELD where the answer should have been a refusal, else "". `passages` are the chunk ids that
+    were in the prompt, in its order; `cited` those that the answer cites."""
+
+    id: str
+    answer: str
+    collection: str
+    user: str
+    question: str
+    verdict: Opinion
+    correction: str
+    passages: tuple[str, ...]
+    cited: tuple[str, ...]
+    created: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """Streamed first: the packed passages, in the order of their markers."""
@@ -364,3 +392,49 @@ class Replayed:
     stored: Answer
     again: Answer
     same: bool
+
+
+# --- adapters ----------------------------------------------------------------------------------
+
+
+class AdapterState(StrEnum):
+    CANDIDATE = "candidate"  # registered, answers nobody's questions yet
+    PROMOTED = "promoted"  # answers the questions of its scope
+    RETIRED = "retired"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A document's version that an adapter was trained on."""
+
+    document: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """LoRA weights with their base, training data lineage and measured effect. `base` is the
+    identity of the checkpoint, `digest` the sha256 of the weights file, `folder` where they lie,
+    relative to the data folder. Its scope is one collection (an id), or None: every collection of
+    its base. `promoted` is when it was last promoted, None once that was taken back."""
+
+    name: str
+    base: str
+    digest: str
+    folder: str
+    state: AdapterState
+    collection: str | None
+    card: Mapping[str, object]
+    sources: tuple[Source, ...]
+    promoted: datetime | None
+    created: datetime
+
+    @property
+    def identity(self) -> str:
+        """How a stored answer names it."""
+        return adapter_identity(self.name, self.digest)
+
+
+def adapter_identity(name: str, digest: str) -> str:
+    """An adapter's name with the first 12 hex digits of its weights' sha256."""
+    return f"{name}@{digest[:12]}"

@@ -16,6 +16,7 @@
     |   +-- UnknownDocument
     |   +-- UnknownAnswer
     |   +-- UnknownModel        not in the catalogue of published weights
+    |   +-- UnknownAdapter      not registered, or its weights are gone
     +-- Conflict                it exists already, or is busy
     |   +-- AlreadyRunning      another `attest up` holds this data folder
     +-- NotPermitted            signed in, but without the right
@@ -96,6 +97,9 @@ class UnknownAnswer(NotFound): ...
 
 
 class UnknownModel(NotFound): ...
+
+
+class UnknownAdapter(NotFound): ...
 
 
 class Conflict(AttestError): ...

@@ -9,21 +9,25 @@ from sqlalchemy import Engine
 
 from rag.ports import (
     Accounts,
+    Adapters,
     Answers,
     Audit,
     Chunks,
     Collections,
     Documents,
     Jobs,
+    Opinions,
     Runs,
 )
 from rag.store.accounts import SqlAccounts
+from rag.store.adapters import SqlAdapters
 from rag.store.answers import SqlAnswers
 from rag.store.audit import SqlAudit
 from rag.store.chunks import SqlChunks
 from rag.store.collections import SqlCollections
 from rag.store.documents import SqlDocuments
 from rag.store.engine import make_engine
+from rag.store.feedback import SqlFeedback
 from rag.store.jobs import SqlJobs
 from rag.store.runs import SqlRuns
 from rag.store.transaction import Clock, Transaction
@@ -42,9 +46,11 @@ class SqlUnitOfWork:
         self.jobs: Jobs = SqlJobs(self._tx, max_attempts)
         self.chunks: Chunks = SqlChunks(self._tx)
         self.answers: Answers = SqlAnswers(self._tx)
+        self.feedback: Opinions = SqlFeedback(self._tx)
         self.accounts: Accounts = SqlAccounts(self._tx)
         self.audit: Audit = SqlAudit(self._tx)
         self.runs: Runs = SqlRuns(self._tx)
+        self.adapters: Adapters = SqlAdapters(self._tx)
 
     def __enter__(self) -> Self:
         return self
