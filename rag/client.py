@@ -26,11 +26,13 @@ from rag.domain import (
     Collection,
     Condition,
     Document,
+    Feedback,
     Found,
     Job,
     JobState,
     Leg,
     MetadataValue,
+    Opinion,
     Passage,
     Principal,
     Replayed,
@@ -293,6 +295,21 @@ class Client:
 
     def replay(self, answer: str) -> Replayed:
         return self._one(Replayed, "POST", f"/answers/{_part(answer)}/replay")
+
+    def give_feedback(self, answer: str, verdict: Opinion, correction: str = "") -> Feedback:
+        """Say whether an answer is right, in place of what you said before. `correction`, beside
+        WRONG only: the right answer, or `rag.domain.NOT_HELD` where it should have refused."""
+        body = {"verdict": verdict.value, "correction": correction}
+        return self._one(Feedback, "POST", f"/answers/{_part(answer)}/feedback", body)
+
+    def feedback(self, answer: str) -> Feedback | None:
+        """What you said of an answer; None when you said nothing."""
+        reply = self._send("GET", f"/answers/{_part(answer)}/feedback")
+        return None if reply.json() is None else self._read(Feedback, reply)
+
+    def feedback_of(self, collection: str) -> list[Feedback]:
+        """What was said of a collection's answers, oldest first; for who manages it."""
+        return self._many(Feedback, "GET", f"/collections/{_part(collection)}/feedback")
 
     # --- evaluation --------------------------------------------------------------------------
 

@@ -100,6 +100,37 @@ class Generator(Protocol):
     ) -> Iterator[Piece]: ...
 
 
+class Verifier(Protocol):
+    """How far evidence supports a sentence, in [0, 1]; the same bytes always get the same score.
+    `identity` names the method and its weights."""
+
+    @property
+    def identity(self) -> str: ...
+    @property
+    def min_support(self) -> float:
+        """Below this a sentence is not shown; chosen on labelled pairs that were not trained on."""
+        ...
+
+    def support(self, evidence: str, sentence: str, question: str) -> float:
+        """`question` is what the sentence answers: a bare yes or no says the question itself."""
+        ...
+
+
+class Generators(Protocol):
+    """One model with its adapters: which of them answers is decided for each question anew."""
+
+    def of(self, collection: str | None) -> Generator:
+        """The one that answers a collection's questions now (an id; None: passages that belong to
+        no collection). Raises ModelError, UnknownAdapter when the promoted one's weights are gone.
+        """
+        ...
+
+    def named(self, adapter: str) -> Generator:
+        """The one whose `adapter` this is, to replay with. Raises UnknownAdapter when it is gone
+        or belongs to another model."""
+        ...
+
+
 # --- the index ---------------------------------------------------------------------------------
 
 

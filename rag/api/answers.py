@@ -4,13 +4,23 @@ quotes a document you may no longer read is not shown (caches obey the same righ
 from __future__ import annotations
 
 from fastapi import APIRouter, Query
+from pydantic import BaseModel
 
-from rag.api.access import Reader
+from rag.api.access import Manager, Reader
 from rag.api.parts import Here
-from rag.domain import Answer, Replayed, Right
+from rag.domain import Answer, Feedback, Opinion, Replayed, Right
+from rag.feedback import give_feedback
 from rag.reach import answer_for, collection_for, may_read_sources
 
 router = APIRouter(tags=["answers"])
+
+
+class Said(BaseModel):
+    """`correction` beside "wrong" only: the right answer, or the refusal sentence where the
+    documents do not hold one."""
+
+    verdict: Opinion
+    correction: str = ""
 
 
 @router.get("/collections/{name}/answers")
@@ -37,3 +47,29 @@ def replay(id: str, who: Reader, here: Here) -> Replayed:
         answer_for(work, id, who)
     with here.turnstile.turn():
         return here.attest.answering.replay(who, id)
+
+
+@router.post("/answers/{id}/feedback")
+def feedback(id: str, body: Said, who: Reader, here: Here) -> Feedback:
+    """Your opinion of an answer you may see, in place of an earlier one."""
+    return give_feedback(here.attest.store, who, id, body.verdict, body.correction)
+
+
+@router.get("/answers/{id}/feedback")
+def given(id: str, who: Reader, here: Here) -> Feedback | None:
+    """What you said of it; null when you said nothing."""
+    with here.attest.store() as work:
+        return work.feedback.given(answer_for(work, id, who).id, who.user)
+
+
+@router.get("/collections/{name}/feedback")
+def feedback_of(name: str, who: Manager, here: Here) -> list[Feedback]:
+    """What was said of the collection's answers, oldest first, for those who manage it; opinions
+    of answers that show a document you may not read are left out."""
+    with here.attest.store() as work:
+        collection = collection_for(work, name, who, Right.MANAGE)
+        return [
+            held
+            for held in work.feedback.all(collection.id)
+            if may_read_sources(work, collection, work.answers.get(held.answer), who)
+        ]

@@ -8,7 +8,18 @@ import pytest
 from fastapi import FastAPI
 
 from rag.client import Client
-from rag.domain import LOCAL_USER, Answer, Condition, Found, JobState, Leg, Right, Said, Verdict
+from rag.domain import (
+    LOCAL_USER,
+    Answer,
+    Condition,
+    Found,
+    JobState,
+    Leg,
+    Opinion,
+    Right,
+    Said,
+    Verdict,
+)
 from rag.errors import (
     BadInput,
     BadName,
@@ -303,3 +314,43 @@ def test_no_other_site_is_let_in(local: Client) -> None:
     reply = local._http.get("/health")
     assert "access-control-allow-origin" not in reply.headers
     assert local._http.get("/docs").status_code == 404
+
+
+def test_feedback_replaces_what_was_said_before(house: House, signed_in: As) -> None:
+    rae, mia = signed_in("rae"), signed_in("mia")
+    answer = rae.ask(NAME, QUESTION)
+    assert rae.feedback(answer.id) is None
+    rae.give_feedback(answer.id, Opinion.RIGHT)
+    said = rae.give_feedback(answer.id, Opinion.WRONG, " Thirty-one days. ")
+    assert rae.feedback(answer.id) == said
+    assert (said.user, said.verdict, said.correction) == ("rae", Opinion.WRONG, "Thirty-one days.")
+    assert said.question == QUESTION
+    assert said.passages == answer.replay.context
+    assert said.cited == (answer.citations[0].chunk,)
+    mine = mia.give_feedback(answer.id, Opinion.RIGHT)
+    assert mia.feedback_of(NAME) == [said, mine]
+    with house.attest.store() as work:
+        assert [e.subject for e in work.audit.entries() if e.action == "feedback"] == [
+            answer.id
+        ] * 3
+
+
+def test_feedback_that_cannot_be_kept(local: Client) -> None:
+    answer = local.ask(NAME, QUESTION)
+    with pytest.raises(BadInput, match="no correction"):
+        local.give_feedback(answer.id, Opinion.RIGHT, "Ten days.")
+    with pytest.raises(BadInput, match="2001 characters"):
+        local.give_feedback(answer.id, Opinion.WRONG, "x" * 2001)
+    with pytest.raises(UnknownAnswer):
+        local.give_feedback("none", Opinion.RIGHT)
+    assert local.feedback_of(NAME) == []
+
+
+def test_feedback_hides_with_the_sources_of_its_answer(house: House, signed_in: As) -> None:
+    mia = signed_in("mia")
+    answer = mia.ask(NAME, "How much does the director earn a year?")
+    assert any(p.document_name == "pay.md" for p in answer.passages)
+    mia.give_feedback(answer.id, Opinion.RIGHT)
+    assert len(mia.feedback_of(NAME)) == 1
+    mia.set_access(house.secret.id, ["local"])
+    assert mia.feedback_of(NAME) == []

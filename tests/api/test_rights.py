@@ -68,6 +68,9 @@ ROUTES = [
     Route("POST", "/jobs/{id}/retry", WRITE),
     Route("GET", "/answers/{id}", MANAGE),  # another one's
     Route("POST", "/answers/{id}/replay", MANAGE),
+    Route("POST", "/answers/{id}/feedback", MANAGE, {"json": {"verdict": "right"}}),
+    Route("GET", "/answers/{id}/feedback", MANAGE),
+    Route("GET", "/collections/{name}/feedback", MANAGE),
     Route("GET", "/runs", SIGNED_IN),
     Route("GET", "/runs/{id}", SIGNED_IN),
     Route("GET", "/runs/{first}/against/{second}", SIGNED_IN),
