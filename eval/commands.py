@@ -23,7 +23,6 @@ from eval.samples import Sample, load
 from rag.bootstrap import Attest, open_attest
 from rag.domain import Leg
 from rag.errors import BadInput
-from rag.verify import check_answer
 
 Report = dict[str, Any]
 text = reports.text
@@ -62,7 +61,7 @@ def run(
         done = runs.run(
             asked,
             reader.answering.read,
-            Measures(supported, reader.settings.min_support),
+            Measures(reader.verifier.support, reader.answering.policy.min_support),
             name=name or name_of(file),
             settings=settings,
             question=lambda one: asking.question_of(one, reader.settings.max_question_characters),
@@ -118,11 +117,6 @@ def retrieval(
     return shown(report)
 
 
-def supported(evidence: str, sentence: str, question: str) -> float:
-    """Support as the product measures it before it shows a sentence."""
-    return check_answer(evidence, sentence, question).score
-
-
 def shown(report: Report) -> Report:
     """The report without each sample's scores, which are kept for comparison only."""
     return {key: value for key, value in report.items() if key != "samples"}
@@ -175,6 +169,7 @@ def _asked(
 def _settings(attest: Attest, file: Path, plan: Plan) -> dict[str, Any]:
     """All that makes the run repeatable."""
     generator, own = attest.generator, attest.settings
+    limits = attest.answering.policy.limits(generator)
     return {
         "file": file.name,
         "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
@@ -188,6 +183,7 @@ def _settings(attest: Attest, file: Path, plan: Plan) -> dict[str, Any]:
         "adapter": generator.adapter,
         "prompt_version": generator.prompt_version,
         "max_answer_tokens": own.max_answer_tokens,
-        "min_support": own.min_support,
-        "min_confidence": attest.answering.policy.limits.min_confidence,
+        "min_support": limits.min_support,
+        "verifier": attest.verifier.identity,
+        "min_confidence": limits.min_confidence,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from time import perf_counter
 
@@ -28,7 +28,7 @@ from rag.domain import (
 )
 from rag.errors import EmptyQuestion, QuestionTooLong, UnknownAnswer
 from rag.pack import pack
-from rag.ports import Embedder, Generator, Reranker, SearchIndex, Store
+from rag.ports import Embedder, Generator, Generators, Reranker, SearchIndex, Store, Verifier
 from rag.prompt import shown
 from rag.reach import answer_for, collection_for
 from rag.reading import Boxes, Limits, Reading, Result
@@ -39,25 +39,28 @@ Event = Found | Said | Answer
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What is decided by settings."""
+    """What is decided by settings. `min_confidence` None: what the reader's weights ask for."""
 
     passages: int
     candidates: int
-    limits: Limits
+    min_support: float
+    min_confidence: float | None
     max_question_characters: int
     sampling: Sampling
 
-    def as_settings(self) -> dict[str, MetadataValue]:
-        return asdict(self.limits)
+    def limits(self, reader: Generator) -> Limits:
+        sure = self.min_confidence
+        return Limits(self.min_support, reader.min_confidence if sure is None else sure)
 
 
 @dataclass(frozen=True, slots=True)
 class Answering:
     store: Store
     index: Callable[[str], SearchIndex]
-    embedder: Embedder
-    generator: Generator
+    embedder: Callable[[], Embedder]  # neither it nor a reader is loaded before it is needed
+    readers: Generators
     reranker: Reranker
+    verifier: Verifier
     fuse: Callable[[Collection], Fuse]
     boxes: Boxes
     policy: Policy
@@ -96,11 +99,13 @@ class Answering:
         timings = dict(found.timings)
         ranked = self.reranker.rerank(question, found.passages)
         timings["rerank"] = perf_counter() - began - sum(found.timings.values())
-        passages = self._pack(ranked, question)
+        reader = self.readers.of(found_in.id)
+        passages = self._pack(reader, ranked, question)
         yield Found(passages)
-        reading = self._read(question, passages, self.policy.sampling)
+        frame = self._frame(reader, passages, found.generation)
+        reading = self._read(reader, question, passages, frame)
         yield from reading
-        answer = self._answer(reading.result, question, passages, found.generation, timings)
+        answer = self._answer(reading.result, question, passages, frame, timings)
         answer = replace(answer, collection=found_in.id, user=who.user)
         answer.timings["total"] = perf_counter() - began  # type: ignore[index]
         with self.store() as work:
@@ -130,16 +135,20 @@ class Answering:
         """Answer from these passages; nothing is retrieved and nothing stored."""
         question = self._checked(question)
         began = perf_counter()
-        reading = self._read(question, passages, sampling or self.policy.sampling)
+        reader = self.readers.of(None)
+        frame = self._frame(reader, passages, 0)
+        frame = replace(frame, sampling=sampling or frame.sampling)
+        reading = self._read(reader, question, passages, frame)
         for _ in reading:
             pass
-        answer = self._answer(reading.result, question, tuple(passages), 0, {})
+        answer = self._answer(reading.result, question, tuple(passages), frame, {})
         answer.timings["total"] = perf_counter() - began  # type: ignore[index]
         return answer
 
     def replay(self, who: Principal, answer_id: str) -> Replayed:
         """Compute a stored answer again from what was stored with it. Raises UnknownAnswer when it
-        does not exist, may not be seen, or rests on passages that were purged."""
+        does not exist, may not be seen, or rests on passages that were purged, and UnknownAdapter
+        when the adapter that wrote it is gone."""
         with self.store() as work:
             stored = answer_for(work, answer_id, who)
             kept = stored.replay
@@ -149,10 +158,14 @@ class Answering:
             raise UnknownAnswer(
                 f"answer {answer_id} cannot be replayed: passages it was given are no longer there"
             )
-        reading = self._read(stored.question, passages, kept.sampling)
+        reader = self.readers.named(kept.adapter)
+        frame = self._frame(reader, passages, kept.generation)
+        settings = {**frame.settings, **kept.settings, "verifier": self.verifier.identity}
+        frame = replace(frame, sampling=kept.sampling, settings=settings)
+        reading = self._read(reader, stored.question, passages, frame)
         for _ in reading:
             pass
-        again = self._answer(reading.result, stored.question, passages, kept.generation, {})
+        again = self._answer(reading.result, stored.question, passages, frame, {})
         again = replace(again, collection=stored.collection, user=stored.user)
         same = again.text == stored.text and [_place(c) for c in again.citations] == [
             _place(c) for c in stored.citations
@@ -184,7 +197,7 @@ class Answering:
         return retrieve(
             self.store,
             self.index(collection.id),
-            self.embedder,
+            self.embedder(),
             collection.id,
             question,
             who.groups,
@@ -194,16 +207,34 @@ class Answering:
             conditions=tuple(conditions),
         )
 
-    def _pack(self, ranked: Sequence[Passage], question: str) -> tuple[Passage, ...]:
-        count = self.generator.count_tokens
-        room = self.generator.context_tokens - self.policy.sampling.max_tokens
+    def _pack(
+        self, reader: Generator, ranked: Sequence[Passage], question: str
+    ) -> tuple[Passage, ...]:
+        count = reader.count_tokens
+        room = reader.context_tokens - self.policy.sampling.max_tokens
         budget = room - count(question) - 256  # the frame of the prompt
         return pack(ranked, budget, count, limit=self.policy.passages, overhead=48).passages
 
-    def _read(self, question: str, passages: Sequence[Passage], sampling: Sampling) -> Reading:
-        pieces = self.generator.generate([shown(p) for p in passages], question, sampling)
+    def _frame(self, reader: Generator, passages: Sequence[Passage], generation: int) -> Replay:
+        """All that this answer will rest on, as it is stored with it."""
+        limits = self.policy.limits(reader)
+        return Replay(
+            generation,
+            reader.model,
+            reader.adapter,
+            reader.prompt_version,
+            self.policy.sampling,
+            tuple(p.chunk.id for p in passages),
+            {**asdict(limits), "verifier": self.verifier.identity},
+        )
+
+    def _read(
+        self, reader: Generator, question: str, passages: Sequence[Passage], frame: Replay
+    ) -> Reading:
+        pieces = reader.generate([shown(p) for p in passages], question, frame.sampling)
+        limits = Limits(*(float(frame.settings[f.name]) for f in fields(Limits)))
         return Reading(
-            pieces, question, passages, self.policy.limits, self.generator.refusal, self.boxes
+            pieces, question, passages, limits, reader.refusal, self.boxes, self.verifier
         )
 
     def _answer(
@@ -211,29 +242,20 @@ class Answering:
         result: Result,
         question: str,
         passages: tuple[Passage, ...],
-        generation: int,
+        frame: Replay,
         timings: Mapping[str, float],
     ) -> Answer:
-        sampling = self.policy.sampling
         return Answer(
             id=uuid.uuid4().hex,
             collection="",
             question=question,
-            text=result.text or self.generator.refusal,
+            text=result.text,
             verdict=result.verdict,
             confidence=result.confidence,
             citations=tuple(result.citations),
             passages=passages,
             timings={**timings, **result.timings},
-            replay=Replay(
-                generation,
-                self.generator.model,
-                self.generator.adapter,
-                self.generator.prompt_version,
-                sampling,
-                tuple(p.chunk.id for p in passages),
-                self.policy.as_settings(),
-            ),
+            replay=frame,
             user="",
             created=datetime.now(UTC),
         )

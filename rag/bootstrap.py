@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cached_property, lru_cache, partial
-from pathlib import Path
 from threading import Lock
 
-from models import errors as model
 from rag import errors
 from rag.answering import Answering, Policy
 from rag.domain import Box, Collection, Passage, Sampling
 from rag.fuse import convex, rrf
 from rag.layout import Layout, boxes_for, load_layout
-from rag.ports import Blobs, Embedder, Generator, Reranker, SearchIndex
-from rag.reading import Limits
+from rag.model_errors import model_errors
+from rag.ports import Blobs, Embedder, Generator, Generators, Reranker, SearchIndex, Verifier
+from rag.readers import AdaptedReaders, OneReader
 from rag.retrieve import Fuse
 from rag.settings import Settings
 from rag.store.blobs import FolderBlobs
 from rag.store.migrate import upgrade
 from rag.store.unit import SqlStore, open_store
+from rag.verify import Lexical
 
-SHIPPED_ADAPTERS = Path(model.__file__).parent / "adapters"
 _LAYOUTS_KEPT = 64
 
 
@@ -61,31 +59,45 @@ class Attest:
             return SentenceEmbedder(folder, self.settings.device, self.settings.threads)
 
     @cached_property
+    def readers(self) -> Generators:
+        return AdaptedReaders(self.settings, self.store)
+
+    @property
     def generator(self) -> Generator:
-        return _generator(self.settings)
+        """The one that reads passages of no collection; assigning replaces all readers by one."""
+        return self.readers.of(None)
+
+    @generator.setter
+    def generator(self, only: Generator) -> None:
+        self.readers = OneReader(only)
 
     @cached_property
     def reranker(self) -> Reranker:
         return InRetrievedOrder()
 
     @cached_property
+    def verifier(self) -> Verifier:
+        return Lexical()
+
+    @cached_property
     def answering(self) -> Answering:
         own = self.settings
-        sure = own.min_confidence
-        sure = self.generator.min_confidence if sure is None else sure
+        least = self.verifier.min_support if own.min_support is None else own.min_support
         policy = Policy(
             passages=own.passages,
             candidates=own.candidates,
-            limits=Limits(own.min_support, sure),
+            min_support=least,
+            min_confidence=own.min_confidence,
             max_question_characters=own.max_question_characters,
             sampling=Sampling(max_tokens=own.max_answer_tokens),
         )
         return Answering(
             store=self.store,
             index=self.index,
-            embedder=self.embedder,
-            generator=self.generator,
+            embedder=lambda: self.embedder,
+            readers=self.readers,
             reranker=self.reranker,
+            verifier=self.verifier,
             fuse=self.fuse,
             boxes=self.boxes,
             policy=policy,
@@ -136,56 +148,3 @@ def open_attest(settings: Settings) -> Attest:
         raise errors.BadSettings(f"the data folder {settings.data} cannot be made: {exc}") from exc
     upgrade(settings.database)
     return Attest(settings)
-
-
-def _generator(settings: Settings) -> Generator:
-    import torch
-
-    from models.checkpoint import load
-    from models.generator import TransformerGenerator
-    from models.hardware import choose_device, choose_dtype
-    from models.lora import describe_adapter, load_adapter
-    from models.pull import located
-
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
-    with model_errors():
-        device = choose_device(settings.device)
-        dtype = choose_dtype(settings.dtype, device)
-        checkpoint = load(located(settings.model, settings.model_folder), dtype, device)
-        folder = adapter_folder(settings)
-        if folder is None:
-            return TransformerGenerator(checkpoint)
-        card = describe_adapter(folder).card
-        adapter = load_adapter(folder, checkpoint.model)
-        name = f"{settings.adapter}@{card.get('digest', 'unknown')}"
-        thresholds = {k: float(card[k]) for k in ("refuse_above", "min_confidence") if k in card}
-        return TransformerGenerator(checkpoint, adapter, name, **thresholds)
-
-
-def adapter_folder(settings: Settings) -> Path | None:
-    """Where the adapter of the settings lies: "none" is no adapter; "default" is the one shipped
-    for the model, if there is one; else a name under `<data>/adapters` or a path. Raises
-    WeightsMissing."""
-    if settings.adapter == "none":
-        return None
-    if settings.adapter == "default":
-        shipped = SHIPPED_ADAPTERS / settings.model
-        return shipped if shipped.is_dir() else None
-    for path in (settings.data / "adapters" / settings.adapter, Path(settings.adapter)):
-        if path.is_dir():
-            return path
-    raise errors.WeightsMissing(
-        f"there is no adapter {settings.adapter!r} under {settings.data / 'adapters'}; use "
-        "'default', 'none', or the path of an adapter folder"
-    )
-
-
-@contextmanager
-def model_errors() -> Iterator[None]:
-    """Raise the errors of `models` as ours."""
-    try:
-        yield
-    except model.ModelError as exc:
-        ours = getattr(errors, type(exc).__name__, errors.ModelError)
-        raise ours(str(exc)) from exc

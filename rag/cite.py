@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from rag.analyse import analyse
 from rag.domain import Chunk, Passage
+from rag.ports import Verifier
 from rag.prompt import shown
 from rag.sentences import units
-from rag.verify import check_answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,25 +76,26 @@ def attribute(
     passages: Sequence[Passage],
     question: str,
     min_support: float,
+    verifier: Verifier,
 ) -> list[Cited]:
     """The citations of one sentence: the markers it carries that support it by `min_support`; when
     none does, the one other passage that does, if only one (small models often have the fact right
     and the number wrong: CiteFix, arXiv 2504.15629); else nothing."""
-    kept = [
-        c for m in markers if (c := _cited(sentence, m, passages, question)).support >= min_support
-    ]
-    if kept:
+
+    def supporting(numbers: Sequence[int]) -> list[Cited]:
+        each = (_cited(sentence, n, passages[n - 1], question, verifier) for n in numbers)
+        return [one for one in each if one.support >= min_support]
+
+    if kept := supporting(markers):
         return kept
-    others = [m for m in range(1, len(passages) + 1) if m not in markers]
-    found = [
-        c for m in others if (c := _cited(sentence, m, passages, question)).support >= min_support
-    ]
+    found = supporting([n for n in range(1, len(passages) + 1) if n not in markers])
     return found if len(found) == 1 else []
 
 
-def _cited(sentence: str, marker: int, passages: Sequence[Passage], question: str) -> Cited:
-    passage = passages[marker - 1]
-    score = check_answer(shown(passage), sentence, question).score
+def _cited(
+    sentence: str, marker: int, passage: Passage, question: str, verifier: Verifier
+) -> Cited:
+    score = verifier.support(shown(passage), sentence, question)
     found = quote(sentence, passage.chunk, question)
     near = "\n".join((passage.title, *passage.chunk.heading_path, found.text))
     return Cited(marker, passage, found, score, _share(set(analyse(question)), set(analyse(near))))

@@ -9,7 +9,7 @@ from time import perf_counter
 
 from rag.cite import Cited, attribute
 from rag.domain import Box, Citation, Draft, Passage, Said, Verdict
-from rag.ports import Piece
+from rag.ports import Piece, Verifier
 from rag.sentences import marked_sentences
 
 Boxes = Callable[[str, int, int], tuple[Box, ...]]  # (version, start, end) -> where it stands
@@ -47,9 +47,11 @@ class Reading:
         limits: Limits,
         refusal: str,
         boxes: Boxes,
+        verifier: Verifier,
     ) -> None:
         self._pieces, self._question, self._passages = pieces, question, passages
         self._limits, self._refusal, self._boxes = limits, refusal, boxes
+        self._verifier = verifier
         self._draft = Draft("", 0.0, 0)
         self._willing = 1.0
         self._handled = 0
@@ -111,7 +113,8 @@ class Reading:
     def _said(self, text: str, markers: Sequence[int]) -> Said | None:
         if not markers:
             return None
-        cited = attribute(text, markers, self._passages, self._question, self._limits.min_support)
+        least, verifier = self._limits.min_support, self._verifier
+        cited = attribute(text, markers, self._passages, self._question, least, verifier)
         if not cited:
             return None
         confidence = self._confidence * (1 + max(c.asked for c in cited)) / 2
@@ -144,6 +147,7 @@ class Reading:
     def _conclude(self) -> None:
         self.result.confidence = self._highest
         if not self._sentences:
+            self.result.text = self._refusal
             return
         self.result.text = " ".join(self._sentences)
         self.result.verdict = Verdict.PARTIAL if self._dropped else Verdict.ANSWERED

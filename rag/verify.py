@@ -16,7 +16,7 @@ from rag.sentences import units
 
 _NUMBER = re.compile(r"(?<![\w.])[-−]?\d[\d,]*(?:\.\d+)?")
 _NAME = re.compile(r"(?<![.!?\"“‘(]\s)(?<!^)\b[A-ZÀ-Þ][\w’'-]+")
-_NEGATION = re.compile(
+NEGATION = re.compile(
     r"\b(?:not|no|never|none|neither|nor|without|cannot|can't|won't|n't|isn't|aren't|doesn't|"
     r"don't|didn't|wasn't|weren't|mustn't|shouldn't)\b",
     re.IGNORECASE,
@@ -32,6 +32,16 @@ class Support:
     vetoes: tuple[str, ...] = ()
 
 
+class Lexical:
+    """The verifier port by words alone."""
+
+    identity = "lexical-1"
+    min_support = 0.6
+
+    def support(self, evidence: str, sentence: str, question: str) -> float:
+        return check_answer(evidence, sentence, question).score
+
+
 def support(evidence: str, sentence: str) -> float:
     """The score of `check`."""
     return check(evidence, sentence).score
@@ -45,7 +55,7 @@ def check(evidence: str, sentence: str) -> Support:
         return Support(0.0, ("nothing is said",))
     known, numbers = set(analyse(evidence)), _numbers(evidence)
     precision = sum(w in known or _plain_number(w) in numbers for w in words) / len(words)
-    vetoes = [*_missing_numbers(evidence, claim), *_missing_names(known, claim)]
+    vetoes = [*missing_numbers(evidence, claim), *missing_names(known, claim)]
     if precision > 0 and not vetoes and _negation_differs(evidence, claim):
         vetoes.append("negation")
     return Support(0.0 if vetoes else precision, tuple(vetoes))
@@ -64,7 +74,8 @@ def check_answer(evidence: str, sentence: str, question: str) -> Support:
     return Support(len(words & known) / len(words) if words else 0.0)
 
 
-def _missing_numbers(evidence: str, claim: str) -> list[str]:
+def missing_numbers(evidence: str, claim: str) -> list[str]:
+    """Numbers of the claim, as written, whose value the evidence lacks."""
     have = _numbers(evidence)
     return [n for n in _NUMBER.findall(_folded(claim)) if _plain_number(n) not in have]
 
@@ -78,7 +89,7 @@ def _plain_number(number: str) -> str:
     return plain.rstrip("0").rstrip(".") if "." in plain else plain
 
 
-def _missing_names(known: set[str], claim: str) -> list[str]:
+def missing_names(known: set[str], claim: str) -> list[str]:
     """Capitalised words inside the sentence of which no part occurs in the evidence."""
     return [
         name
@@ -101,7 +112,7 @@ def _negation_differs(evidence: str, claim: str) -> bool:
             best, share = evidence[start:end], overlap
     if share < 0.8 or claim.rstrip(".") in best:
         return False
-    return bool(_NEGATION.search(claim)) != bool(_NEGATION.search(best))
+    return bool(NEGATION.search(claim)) != bool(NEGATION.search(best))
 
 
 def _folded(text: str) -> str:

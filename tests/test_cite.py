@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from rag.cite import attribute, quote
 from rag.domain import Chunk, Passage
+from rag.verify import Lexical
 
 TEXT = (
     "Full-time staff have 28 days of paid leave. Part-time staff have 14 days of paid leave.\n"
@@ -40,21 +41,21 @@ def test_any_quote_slices_exactly(text: str, sentence: str, question: str) -> No
 
 def test_a_marker_that_supports_is_kept() -> None:
     passages = [passage("Meals: 45 euros a day.", 1), passage("Leave: 28 days.", 2)]
-    (cited,) = attribute("28 days", [2], passages, "How much leave?", 0.6)
+    (cited,) = attribute("28 days", [2], passages, "How much leave?", 0.6, Lexical())
     assert (cited.marker, cited.quote.text, cited.support) == (2, "Leave: 28 days.", 1.0)
 
 
 def test_a_wrong_number_is_put_right_when_only_one_passage_can_be_meant() -> None:
     passages = [passage("Meals: 45 euros a day.", 1), passage("Leave: 28 days.", 2)]
-    (cited,) = attribute("28 days", [1], passages, "How much leave?", 0.6)
+    (cited,) = attribute("28 days", [1], passages, "How much leave?", 0.6, Lexical())
     assert cited.marker == 2
 
 
 def test_nothing_is_put_right_by_guessing() -> None:
     passages = [passage("Tea.", 1), passage("Leave: 28 days.", 2), passage("Notice: 28 days.", 3)]
-    assert attribute("28 days", [1], passages, "How much leave?", 0.6) == []
+    assert attribute("28 days", [1], passages, "How much leave?", 0.6, Lexical()) == []
 
 
 def test_an_unsupported_sentence_has_no_citation() -> None:
     passages = [passage("Meals: 45 euros a day.", 1), passage("Leave: 28 days.", 2)]
-    assert attribute("30 days", [2], passages, "How much leave?", 0.6) == []
+    assert attribute("30 days", [2], passages, "How much leave?", 0.6, Lexical()) == []
