@@ -28,14 +28,15 @@ def attend_to_past(
     q: Tensor, k: Tensor, v: Tensor, past: tuple[Tensor, Tensor], markers: Tensor, place: Place
 ) -> Tensor:
     """Attention of T tokens to a past that all of them see and to those of their own that `place`
-    lets them see; gradients reach q, k, v and `markers`, not the past's keys and values.
+    lets them see; gradients reach q, k, v, `markers` and, where it wants them, the past.
 
     q (1, heads, T, w); k, v (1, kv_heads, T, w); past: keys and values, each (kv_heads, S, w);
     markers (N, kv_heads, w): row n is added to the values of passage n's tokens.
     """
     _, heads, t, width = q.shape
     rows = q.reshape(k.shape[1], heads // k.shape[1] * t, width)
-    out: Tensor = _PastAttention.apply(rows, k[0], v[0], *past, markers, place)  # type: ignore[no-untyped-call]
+    with torch.autocast(q.device.type, enabled=False):  # all are of the weights' type already
+        out: Tensor = _PastAttention.apply(rows, k[0], v[0], *past, markers, place)  # type: ignore[no-untyped-call]
     return out.view(q.shape)
 
 
@@ -91,5 +92,9 @@ class _PastAttention(torch.autograd.Function):
         of_q = (of_scores @ keys) * scale
         of_k = (of_scores[..., s:].transpose(1, 2) @ q) * scale
         of_v = seen[..., s:].transpose(1, 2) @ grad
+        of_past: tuple[Tensor | None, Tensor | None] = (None, None)
+        if ctx.needs_input_grad[3] or ctx.needs_input_grad[4]:
+            past_keys = (of_scores[..., :s].transpose(1, 2) @ q) * scale
+            of_past = past_keys, seen[..., :s].transpose(1, 2) @ grad
         of_markers = torch.einsum("hrn,hrw->nhw", seen[..., :s] @ passage, grad)
-        return of_q, of_k, of_v, None, None, of_markers, None
+        return of_q, of_k, of_v, *of_past, of_markers, None

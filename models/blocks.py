@@ -1,6 +1,7 @@
 """KV blocks: the keys and values of one passage computed on its own, after the shared prefix, and
 joined in any order at question time (Block-Attention, arXiv 2409.15355; keys are stored before
-RoPE and rotated once). Knows token ids only.
+RoPE and rotated once). Knows token ids only. Gradients flow where the weights want them: an
+adapter that is trained to read passages needs them, serving has none.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ class KVBlock:
         return self.keys.shape[2]
 
 
-@torch.no_grad()
 def encode(model: Transformer, ids: Sequence[int]) -> KVBlock:
     """The keys and values of tokens that nothing stands before: the prefix of every prompt."""
     recorder = Recorder()
@@ -37,7 +37,6 @@ def encode(model: Transformer, ids: Sequence[int]) -> KVBlock:
     return KVBlock(keys[:, 0], values[:, 0])
 
 
-@torch.no_grad()
 def encode_blocks(
     model: Transformer, prefix: KVBlock, passages: Sequence[Sequence[int]]
 ) -> list[KVBlock]:

@@ -65,6 +65,7 @@ class LoraDelta(nn.Module):
         self.parts = projection.parts
         self.scale, self.rank = config.scale, config.rank
         self._adapter = [adapter]  # in a list: not a submodule
+        self._kept: tuple[Any, tuple[Tensor, Tensor]] | None = None
         self.dropout = nn.Dropout(config.dropout)
         self.a, self.b = nn.ParameterDict(), nn.ParameterDict()
         for name, rows in projection.parts:
@@ -74,19 +75,33 @@ class LoraDelta(nn.Module):
                 self.a[name] = nn.Parameter(a)
                 self.b[name] = nn.Parameter(torch.zeros(rows, config.rank))
 
-    def forward(self, x: Tensor) -> Tensor:
-        rows = sum(size for _, size in self.parts)
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """x (..., in) and the projection's own y (..., out) -> y + scale * B A x."""
         if not self._adapter[0].active:
-            return x.new_zeros(*x.shape[:-1], 1).expand(*x.shape[:-1], rows)
-        h = self.dropout(x) @ torch.cat(tuple(self.a.values())).to(x.dtype).T
-        pieces, at = [], 0
-        for name, size in self.parts:
-            if name not in self.a:
-                pieces.append(x.new_zeros(*x.shape[:-1], size))
-                continue
-            pieces.append(h[..., at : at + self.rank] @ self.b[name].to(x.dtype).T)
-            at += self.rank
-        return torch.cat(pieces, dim=-1) * self.scale
+            return y
+        a, b = self._fused(x.dtype)
+        h = self.dropout(x).flatten(0, -2) @ a
+        return torch.addmm(y.flatten(0, -2), h, b).view(y.shape)
+
+    def _fused(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """A of all parts side by side, (in, r), and scale * B as blocks, (r, out): the parts'
+        products are two products. Kept while the weights are not in training."""
+        weights = (*self.a.values(), *self.b.values())
+        if any(weight.requires_grad for weight in weights):
+            return self._fuse(dtype)
+        state = (dtype, *((w.data_ptr(), w._version) for w in weights))
+        if self._kept is None or self._kept[0] != state:
+            self._kept = state, self._fuse(dtype)
+        return self._kept[1]
+
+    def _fuse(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        a = torch.cat(tuple(self.a.values())).to(dtype)
+        device = a.device
+        blocks = [
+            self.b[name] if name in self.b else torch.zeros(rows, 0, device=device)
+            for name, rows in self.parts
+        ]
+        return a.T, (torch.block_diag(*blocks) * self.scale).to(dtype).T  # type: ignore[no-untyped-call]
 
 
 class Adapter(nn.Module):

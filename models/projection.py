@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 
 class Delta(Protocol):
-    """What an adapter adds to a projection's output: x (..., in) -> (..., out)."""
+    """What an adapter adds to a projection: x (..., in) and its y (..., out) -> y (..., out)."""
 
-    def __call__(self, x: Tensor) -> Tensor: ...
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor: ...
 
 
 class Projection(nn.Module):
@@ -32,4 +32,4 @@ class Projection(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = F.linear(x, self.weight, self.bias)
-        return y if self.delta is None else y + self.delta(x)
+        return y if self.delta is None else self.delta(x, y)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from models.attention import attend
 from models.config import ModelConfig
@@ -107,6 +108,7 @@ class Transformer(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
+        self.recompute = False  # in training: keep a layer's input, compute the rest once more
         # Given weights: nn's own initialisation would load half of torch for numbers not used.
         empty = torch.empty(config.vocab_size, config.width)
         self.embedding = nn.Embedding(config.vocab_size, config.width, _weight=empty)
@@ -148,7 +150,11 @@ class Transformer(nn.Module):
         x = self.embedding(ids)
         for i, layer in enumerate(self.layers):
             windowed = near is not None and i >= self.config.windowed_from
-            x = layer(x, cos, sin, kv, near if windowed else seen)
+            inputs = (x, cos, sin, kv, near if windowed else seen)
+            if self.recompute and torch.is_grad_enabled():
+                x = checkpoint(layer, *inputs, use_reentrant=False)
+            else:
+                x = layer(*inputs)
         if kv is not None:
             kv.advance(tokens)
         y: Tensor = self.norm(x)

@@ -4,12 +4,14 @@ once for all of the questions; those whose gold passage did not come along are t
 
 from __future__ import annotations
 
+import math
 import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from models.training.errors import NoRecords
 from models.training.records import Record, TrainingPassage, contains_answer
 
 
@@ -34,12 +36,12 @@ class Episode:
 
 @dataclass(frozen=True, slots=True)
 class EpisodeSettings:
-    """`weights`: how often a data set is drawn. `pool`: passages whose questions are looked at, of
-    which `shown` (drawn anew) come along. `unanswerable`: largest share of such questions.
-    `hard`: how often the passages are of as few documents as possible. `full`: how often they are
-    read in one pass."""
+    """`weights`: how often a data set is drawn; none given: all alike. `pool`: passages whose
+    questions are looked at, of which `shown` (drawn anew) come along. `unanswerable`: the share of
+    such questions in the long run. `hard`: how often the passages are of as few documents as
+    possible. `full`: how often they are read in one pass."""
 
-    weights: Mapping[str, float]
+    weights: Mapping[str, float] = field(default_factory=dict)
     pool: int = 10
     shown: tuple[int, ...] = (3, 4, 5, 5, 5, 6)
     questions: int = 14
@@ -48,42 +50,60 @@ class EpisodeSettings:
     full: float = 0.1
 
 
+_TRIES = 1000  # draws without a question before the records are called unusable
+
+
 class EpisodeSampler:
-    """Draws episodes for ever, from a seed; `state` and `restore` make it resumable."""
+    """Draws episodes for ever, from a seed; `state` and `restore` make it resumable. `weights` is
+    how often each data set of the records is drawn."""
 
     def __init__(self, records: Sequence[Record], settings: EpisodeSettings, seed: int) -> None:
+        """Raises NoRecords when nothing can be drawn."""
         self._settings, self._random = settings, random.Random(seed)
+        self._answered = self._refused = 0  # questions drawn so far
         self._docs: dict[str, dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
         for record in records:
             self._docs[record.dataset][record.doc].append(record)
-        self._datasets = [d for d in sorted(self._docs) if settings.weights.get(d, 0) > 0]
+        given = settings.weights or dict.fromkeys(self._docs, 1.0)
+        self.weights = {d: given.get(d, 0.0) for d in sorted(self._docs)}
+        self._datasets = [d for d, weight in self.weights.items() if weight > 0]
         if not self._datasets:
-            raise ValueError("no record belongs to a data set with a weight above 0")
+            raise NoRecords(
+                f"no record can be drawn: {len(records)} were given, of the data sets "
+                f"{sorted(self._docs)}; weights above 0 have "
+                f"{sorted(d for d, weight in given.items() if weight > 0)}"
+            )
         self._order = {d: sorted(self._docs[d]) for d in self._datasets}
         self._sizes = {
             d: [len(self._docs[d][doc]) for doc in self._order[d]] for d in self._datasets
         }
 
     def state(self) -> list[Any]:
-        return list(self._random.getstate())
+        return [*self._random.getstate(), self._answered, self._refused]
 
     def restore(self, state: list[Any]) -> None:
         """Go on from what `state` returned, also after a way through JSON."""
-        version, numbers, gauss = state
+        version, numbers, gauss, *drawn = state
         self._random.setstate((version, tuple(numbers), gauss))
+        self._answered, self._refused = drawn or (0, 0)
 
     def draw(self) -> Episode:
-        """An episode with at least one question."""
-        weights = [self._settings.weights[d] for d in self._datasets]
-        while True:
+        """An episode with at least one question. Raises NoRecords when the records give none."""
+        weights = [self.weights[d] for d in self._datasets]
+        for _ in range(_TRIES):
             dataset = self._random.choices(self._datasets, weights)[0]
             pool, records = self._pool(dataset)
-            size = self._random.choice(self._settings.shown)
-            shown = self._random.sample(pool, min(size, len(pool)))
+            # As many stay away as questions are to be refused, also where the pool is small.
+            most = max(1, round(len(pool) * (1 - self._settings.unanswerable)))
+            shown = self._random.sample(pool, min(self._random.choice(self._settings.shown), most))
             examples = self._examples(shown, records)
             if examples:
                 full = self._random.random() < self._settings.full
                 return Episode(tuple(shown), tuple(examples), full)
+        raise NoRecords(
+            f"{_TRIES} draws gave no question: every answer stands in several passages, or the "
+            "records are too few"
+        )
 
     def _pool(self, dataset: str) -> tuple[list[TrainingPassage], list[Record]]:
         """Passages of one document, then of others until the pool is full, and their questions."""
@@ -108,7 +128,7 @@ class EpisodeSampler:
 
     def _examples(self, shown: Sequence[TrainingPassage], records: list[Record]) -> list[Example]:
         """Answerable and unanswerable questions over `shown`, mixed as the settings ask."""
-        s, rng = self._settings, self._random
+        rng = self._random
         answered: list[Example] = []
         refused: list[Example] = []
         for record in rng.sample(records, len(records)):
@@ -122,17 +142,37 @@ class EpisodeSampler:
                 answered.append(Example(record, cited[:3]))
             else:
                 refused.append(Example(record, ()))
-        share = s.unanswerable
-        most = round(len(answered) * share / (1 - share)) if answered else 2
-        few = min(len(refused), max(most, 1), round(s.questions * share))
-        mixed = answered[: s.questions - few] + refused[:few]
+        few = min(len(refused), self._refusals(len(answered)))
+        mixed = answered[: self._answers(few)] + refused[:few]
+        self._refused += few
+        self._answered += len(mixed) - few
         return rng.sample(mixed, len(mixed))
+
+    def _refusals(self, answered: int) -> int:
+        """How many, beside so many answered questions, bring the share of all questions drawn to
+        what the settings ask; at most half of an episode."""
+        s = self._settings
+        kept = min(answered, s.questions - round(s.questions * s.unanswerable))
+        missing = s.unanswerable * (self._answered + kept) / (1 - s.unanswerable) - self._refused
+        return max(0 if answered else 1, min(math.ceil(missing), s.questions // 2))
+
+    def _answers(self, few: int) -> int:
+        """How many answered questions may stand beside `few` refused ones: where refusals are rare
+        they must wait for them, an episode's worth ahead (unless nothing can be refused at all)."""
+        s, refused = self._settings, self._refused + few
+        room = s.questions - few
+        if not refused or not s.unanswerable:
+            return room
+        ahead = refused * (1 - s.unanswerable) / s.unanswerable + s.questions - self._answered
+        return min(room, max(int(ahead), 1))
 
 
 def _given_away(record: Record, others: Sequence[TrainingPassage], cited: tuple[int, ...]) -> bool:
     """Whether passages that are not gold may answer the question too: they spell an answer out; or,
     where an answer is no short span, they came with a question whose gold passage is not shown."""
-    if record.kind in ("yesno", "sentence", "free"):
+    if record.kind in ("yesno", "sentence", "free") and not cited:
         own = {p.id for p in record.passages}
-        return not cited and any(p.id in own for p in others)
-    return any(contains_answer(p, record.answers) for p in others)
+        if any(p.id in own for p in others):
+            return True
+    # Nearly every passage holds a "no".
+    return record.kind != "yesno" and any(contains_answer(p, record.answers) for p in others)
