@@ -19,9 +19,10 @@ from ingestion.chunk import chunk, indexed_text
 from ingestion.lease import Lease, LeaseLost
 from ingestion.limits import Limits
 from ingestion.sandbox import Outcome, limits_of, run_sandboxed
-from rag.bootstrap import Attest, model_errors
+from rag.bootstrap import Attest
 from rag.domain import Chunk, Job
 from rag.errors import AttestError, Conflict, NotFound, Unavailable
+from rag.model_errors import model_errors
 from rag.ports import Embedder, Publication, Vectors
 
 log = logging.getLogger(__name__)

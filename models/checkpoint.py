@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
 import torch
 from safetensors import SafetensorError
@@ -22,11 +23,13 @@ from models.transformer import Transformer
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """`identity` is the file name and the first 12 hex digits of the weights' sha256."""
+    """`identity` is the file name and the first 12 hex digits of the weights' sha256. Whoever runs
+    the model holds `turn`: several generators share it, each with an adapter of its own."""
 
     identity: str
     model: Transformer
     tokenizer: Tokenizer
+    turn: Lock = field(default_factory=Lock, repr=False, compare=False)
 
 
 def load(

@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,8 +72,30 @@ class SentenceEmbedder:
 
     @cached_property
     def dimension(self) -> int:
-        """Length of a vector, seen on one text; it also warms the model."""
-        return int(self._encode(["warm"]).shape[1])
+        """Length of a vector: what the configuration of the last module that makes one says."""
+        found = [self._made_by(module) for module in self._json("modules.json")]
+        sizes = [size for size in found if size]
+        return sizes[-1] if sizes else self._unsaid()
+
+    def _made_by(self, module: Mapping[str, Any]) -> int:
+        """The length of the vectors that a module of `modules.json` makes, 0 where it keeps what
+        it is given."""
+        kind, path = str(module.get("type", "")), str(module.get("path", ""))
+        if kind.endswith(".Dense"):
+            return int(self._json(f"{path}/config.json").get("out_features") or self._unsaid())
+        if kind.endswith(".Pooling"):  # the ways of pooling stand side by side in the vector
+            config = self._json(f"{path}/config.json")
+            return _pooled(config) or self._unsaid()
+        return 0
+
+    def _unsaid(self) -> NoReturn:
+        raise UnsupportedCheckpoint(f"{self._folder} does not say how long its vectors are")
+
+    def _json(self, file: str) -> Any:
+        try:
+            return json.loads((self._folder / file).read_text("utf-8"))
+        except (OSError, ValueError) as exc:
+            raise UnsupportedCheckpoint(f"{self._folder / file} cannot be read: {exc}") from exc
 
     @cached_property
     def max_tokens(self) -> int:
@@ -153,6 +175,16 @@ class SentenceEmbedder:
             ) from exc
         model.max_seq_length = self.max_tokens
         return model.eval()
+
+
+def _pooled(config: Mapping[str, Any]) -> int:
+    """The length of pooled vectors, in which the ways of pooling stand side by side; either form
+    of a Pooling module's configuration. 0 when it is not said."""
+    width = config.get("embedding_dimension") or config.get("word_embedding_dimension") or 0
+    named = config.get("pooling_mode")
+    flags = sum(value is True for key, value in config.items() if key.startswith("pooling_mode_"))
+    ways = len(named) if isinstance(named, list) else flags
+    return int(width) * max(1, ways)
 
 
 @contextmanager

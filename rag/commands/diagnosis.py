@@ -166,7 +166,7 @@ def _weights(attest: Attest) -> Iterator[Checked]:
     """There, and with the published hashes."""
     from models.catalogue import CATALOGUE
     from models.pull import located, verify
-    from rag.bootstrap import model_errors
+    from rag.model_errors import model_errors
 
     published = {entry.name for entry in CATALOGUE}
     for name in (attest.settings.model, attest.settings.embedder):

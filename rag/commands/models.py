@@ -26,7 +26,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 def pull(asked: argparse.Namespace, terminal: Terminal) -> int:
     from models.catalogue import CATALOGUE, carried_by
     from models.pull import pull as fetch
-    from rag.bootstrap import model_errors
+    from rag.model_errors import model_errors
 
     settings = settings_for(asked)
 

@@ -1,0 +1,176 @@
+"""Which weights read: one base in memory, and over it the adapter that answers a collection, looked
+up for each question, so that a promotion or a rollback holds from the next one on.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from threading import RLock
+from typing import TYPE_CHECKING
+
+from models import errors as model
+from rag import errors
+from rag.adapters import answering, weights_of
+from rag.domain import Adapter, adapter_identity
+from rag.model_errors import model_errors
+from rag.ports import Generator, Store
+from rag.settings import Settings
+
+if TYPE_CHECKING:
+    from models.checkpoint import Checkpoint
+
+SHIPPED_ADAPTERS = Path(model.__file__).parent / "adapters"
+DEFAULT, NONE = "default", "none"
+_KEPT = 16  # readers; an adapter is small beside its base
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """An adapter's folder under the name it answers by. `digest` is the sha256 its weights file
+    must have, "" where nothing promises one."""
+
+    name: str
+    folder: Path
+    digest: str = ""
+
+
+class OneReader:
+    """The same reader for every collection: a fake, or one built elsewhere."""
+
+    def __init__(self, only: Generator) -> None:
+        self._only = only
+
+    def of(self, collection: str | None) -> Generator:
+        return self._only
+
+    def named(self, adapter: str) -> Generator:
+        if adapter != self._only.adapter:
+            raise _gone(adapter, self._only.model)
+        return self._only
+
+
+class AdaptedReaders:
+    """The readers of the settings' model. The setting `adapter` "default" leaves the choice to the
+    registry and, where nothing is promoted, to what is shipped; any other value forces one. Nothing
+    is loaded before the first question."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._settings, self._store = settings, store
+        self._lock = RLock()
+        self._readers: OrderedDict[Weights | None, Generator] = OrderedDict()
+
+    def of(self, collection: str | None) -> Generator:
+        return self._reader(self._chosen(collection))
+
+    def named(self, adapter: str) -> Generator:
+        name, _, digest = adapter.partition("@")
+        if name == NONE:
+            return self._reader(None)
+        for weights in self._known(digest):
+            reader = self._reader(weights)
+            if reader.adapter.partition("@")[2] == digest:
+                return reader
+        raise _gone(adapter, self.base.identity)
+
+    @cached_property
+    def base(self) -> Checkpoint:
+        """The settings' model, read once."""
+        import torch
+
+        from models.checkpoint import load
+        from models.hardware import choose_device, choose_dtype
+        from models.pull import located
+
+        own = self._settings
+        if own.threads:
+            torch.set_num_threads(own.threads)
+        with model_errors():
+            device = choose_device(own.device)
+            dtype = choose_dtype(own.dtype, device)
+            return load(located(own.model, own.model_folder), dtype, device)
+
+    def _chosen(self, collection: str | None) -> Weights | None:
+        own = self._settings
+        if own.adapter != DEFAULT:
+            return forced(own)
+        with self._lock:
+            base = self.base.identity
+        with self._store() as work:
+            found = answering(work, base, collection)
+        return shipped(own) if found is None else self._registered(found)
+
+    def _registered(self, adapter: Adapter) -> Weights:
+        return Weights(adapter.name, weights_of(adapter, self._settings.data), adapter.digest)
+
+    def _known(self, digest: str) -> list[Weights]:
+        """Whatever may have these weights, the most likely first."""
+        own = self._settings
+        with self._store() as work:
+            found = work.adapters.of_digest(digest) if digest else []
+        same = [adapter for adapter in found if adapter.base == self.base.identity]
+        there = [self._registered(a) for a in same if (own.data / a.folder).is_dir()]
+        others = [shipped(own), forced(own) if own.adapter != DEFAULT else None]
+        return [*there, *(weights for weights in others if weights is not None)]
+
+    def _reader(self, weights: Weights | None) -> Generator:
+        with self._lock:
+            if weights not in self._readers:
+                with model_errors():
+                    self._readers[weights] = read(self.base, weights)
+            self._readers.move_to_end(weights)
+            while len(self._readers) > _KEPT:
+                self._readers.popitem(last=False)
+            return self._readers[weights]
+
+
+def read(base: Checkpoint, weights: Weights | None) -> Generator:
+    """The base with one adapter. Raises the errors of `models`: WeightsCorrupt too when the file is
+    not the one that was registered."""
+    from models.generator import TransformerGenerator
+    from models.lora import WEIGHTS, describe_adapter, load_adapter
+    from models.manifest import sha256_of
+
+    if weights is None:
+        return TransformerGenerator(base)
+    card = describe_adapter(weights.folder).card
+    adapter = load_adapter(weights.folder, base.model)
+    digest = sha256_of(weights.folder / WEIGHTS)
+    if weights.digest not in ("", digest):
+        raise model.WeightsCorrupt(
+            f"{weights.folder / WEIGHTS} is not what was registered as {weights.name!r}: expected "
+            f"sha256 {weights.digest}, found {digest}; restore it, or retire the adapter"
+        )
+    name = adapter_identity(weights.name, digest)
+    tuned = {k: card[k] for k in ("min_confidence", "confidence") if k in card}
+    return TransformerGenerator(base, adapter, name, **tuned)
+
+
+def shipped(settings: Settings) -> Weights | None:
+    """The adapter that comes with the settings' model, if there is one."""
+    folder = SHIPPED_ADAPTERS / settings.model
+    return Weights(settings.model, folder) if folder.is_dir() else None
+
+
+def forced(settings: Settings) -> Weights | None:
+    """What the setting `adapter` names: "none", a name under `<data>/adapters`, or a path. Raises
+    WeightsMissing."""
+    named = settings.adapter
+    if named == NONE:
+        return None
+    for path in (settings.data / "adapters" / named, Path(named)):
+        if path.is_dir():
+            return Weights(path.name, path)
+    raise errors.WeightsMissing(
+        f"there is no adapter {named!r} under {settings.data / 'adapters'}; use {DEFAULT!r}, "
+        f"{NONE!r}, or the path of an adapter folder"
+    )
+
+
+def _gone(adapter: str, base: str) -> errors.UnknownAdapter:
+    return errors.UnknownAdapter(
+        f"the adapter {adapter!r} that wrote this answer is not here, or is not one of {base}; "
+        "put its folder back, or set the model back"
+    )
