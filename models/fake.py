@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -113,6 +113,10 @@ class CopyGenerator:
         return 0.3
 
     @property
+    def confidence(self) -> dict[str, float]:
+        return {}
+
+    @property
     def context_tokens(self) -> int:
         return self._context_tokens
 
@@ -121,7 +125,7 @@ class CopyGenerator:
 
     def generate(
         self, passages: Sequence[str], question: str, sampling: Settings
-    ) -> Iterator[Piece]:
+    ) -> Generator[Piece]:
         asked = set(_words(question)) - _COMMON
         best, score, marker = "", 0, 0
         for number, passage in enumerate(passages, start=1):
@@ -135,8 +139,29 @@ class CopyGenerator:
         kept = " ".join(best.split()[: max(1, sampling.max_tokens - 1)])
         yield from _spoken(f"{kept} [{marker}]", score / len(asked))
 
+    def drops(
+        self, passages: Sequence[str], question: str, sentences: Sequence[tuple[str, Sequence[int]]]
+    ) -> list[tuple[float, ...]]:
+        """The log-probability of a sentence is that of the share of its words that a passage
+        holds."""
+        held = [set(_words(passage)) for passage in passages]
+        found = []
+        for text, _ in sentences:
+            whole = _share(text, held)
+            rest = [_share(text, held[:i] + held[i + 1 :]) for i in range(len(held))]
+            found.append(tuple(whole - each for each in rest))
+        return found
 
-def _spoken(text: str, probability: float) -> Iterator[Piece]:
+
+def _share(text: str, held: Sequence[set[str]]) -> float:
+    """Logarithm of the share of the words of `text` in the one of `held` with most of them, each
+    counted once more than it is."""
+    words = _words(text)
+    most = max((sum(word in have for word in words) for have in held), default=0)
+    return math.log((most + 1) / (len(words) + 1))
+
+
+def _spoken(text: str, probability: float) -> Generator[Piece]:
     logprob = math.log(probability)
     for number, word in enumerate(text.split(" ")):
         yield Piece(word if number == 0 else f" {word}", 1, logprob)

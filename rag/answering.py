@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import perf_counter
 
+from rag.confidence import Confidence, Signals
 from rag.domain import (
     Answer,
     Citation,
@@ -39,7 +40,8 @@ Event = Found | Said | Answer
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What is decided by settings. `min_confidence` None: what the reader's weights ask for."""
+    """What is decided by settings. `min_confidence` None: what the collection was calibrated to,
+    else what the reader's weights ask for."""
 
     passages: int
     candidates: int
@@ -48,9 +50,23 @@ class Policy:
     max_question_characters: int
     sampling: Sampling
 
-    def limits(self, reader: Generator) -> Limits:
-        sure = self.min_confidence
-        return Limits(self.min_support, reader.min_confidence if sure is None else sure)
+    def limits(self, reader: Generator, tuned: Mapping[str, MetadataValue]) -> Limits:
+        """`tuned`: the settings of the collection. A calibration is of one model and adapter."""
+        of_reader = {f"confidence_{k}": v for k, v in reader.confidence.items()}
+        known: Mapping[str, object] = {"min_confidence": reader.min_confidence} | of_reader
+        if tuned.get("calibrated_for") == calibrated_for(reader):
+            known = tuned
+        least, forced = known["min_confidence"], self.min_confidence
+        return Limits(
+            self.min_support,
+            float(str(least)) if forced is None else forced,
+            Confidence.from_settings(known) or Confidence(),
+        )
+
+
+def calibrated_for(reader: Generator) -> str:
+    """Weights under which a calibration holds."""
+    return f"{reader.model} {reader.adapter} {reader.prompt_version}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +118,7 @@ class Answering:
         reader = self.readers.of(found_in.id)
         passages = self._pack(reader, ranked, question)
         yield Found(passages)
-        frame = self._frame(reader, passages, found.generation)
+        frame = self._frame(reader, passages, found.generation, found_in.settings)
         reading = self._read(reader, question, passages, frame)
         yield from reading
         answer = self._answer(reading.result, question, passages, frame, timings)
@@ -136,7 +152,7 @@ class Answering:
         question = self._checked(question)
         began = perf_counter()
         reader = self.readers.of(None)
-        frame = self._frame(reader, passages, 0)
+        frame = self._frame(reader, passages, 0, {})
         frame = replace(frame, sampling=sampling or frame.sampling)
         reading = self._read(reader, question, passages, frame)
         for _ in reading:
@@ -144,6 +160,22 @@ class Answering:
         answer = self._answer(reading.result, question, tuple(passages), frame, {})
         answer.timings["total"] = perf_counter() - began  # type: ignore[index]
         return answer
+
+    def assess(
+        self, question: str, passages: Sequence[Passage], collection: str | None = None
+    ) -> tuple[Answer, Signals | None, str]:
+        """What the reader of a collection (by id) would say if it were sure of everything, the
+        signals of its surest sentence (None where the passages support none), and the weights for
+        which this holds."""
+        question = self._checked(question)
+        reader = self.readers.of(collection)
+        frame = self._frame(reader, passages, 0, {})
+        frame = replace(frame, settings={**frame.settings, "min_confidence": 0.0})
+        reading = self._read(reader, question, passages, frame)
+        for _ in reading:
+            pass
+        answer = self._answer(reading.result, question, tuple(passages), frame, {})
+        return answer, reading.result.signals, calibrated_for(reader)
 
     def replay(self, who: Principal, answer_id: str) -> Replayed:
         """Compute a stored answer again from what was stored with it. Raises UnknownAnswer when it
@@ -159,7 +191,7 @@ class Answering:
                 f"answer {answer_id} cannot be replayed: passages it was given are no longer there"
             )
         reader = self.readers.named(kept.adapter)
-        frame = self._frame(reader, passages, kept.generation)
+        frame = self._frame(reader, passages, kept.generation, {})
         settings = {**frame.settings, **kept.settings, "verifier": self.verifier.identity}
         frame = replace(frame, sampling=kept.sampling, settings=settings)
         reading = self._read(reader, stored.question, passages, frame)
@@ -215,9 +247,15 @@ class Answering:
         budget = room - count(question) - 256  # the frame of the prompt
         return pack(ranked, budget, count, limit=self.policy.passages, overhead=48).passages
 
-    def _frame(self, reader: Generator, passages: Sequence[Passage], generation: int) -> Replay:
+    def _frame(
+        self,
+        reader: Generator,
+        passages: Sequence[Passage],
+        generation: int,
+        tuned: Mapping[str, MetadataValue],
+    ) -> Replay:
         """All that this answer will rest on, as it is stored with it."""
-        limits = self.policy.limits(reader)
+        limits = self.policy.limits(reader, tuned)
         return Replay(
             generation,
             reader.model,
@@ -225,14 +263,14 @@ class Answering:
             reader.prompt_version,
             self.policy.sampling,
             tuple(p.chunk.id for p in passages),
-            {**asdict(limits), "verifier": self.verifier.identity},
+            {**limits.as_settings(), "verifier": self.verifier.identity},
         )
 
     def _read(
         self, reader: Generator, question: str, passages: Sequence[Passage], frame: Replay
     ) -> Reading:
         pieces = reader.generate([shown(p) for p in passages], question, frame.sampling)
-        limits = Limits(*(float(frame.settings[f.name]) for f in fields(Limits)))
+        limits = Limits.from_settings(frame.settings)
         return Reading(
             pieces, question, passages, limits, reader.refusal, self.boxes, self.verifier
         )

@@ -14,13 +14,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from rag.commands import accounts, evaluation, ingest, library, models, questions, running
+from rag.commands import (
+    accounts,
+    calibration,
+    evaluation,
+    ingest,
+    library,
+    models,
+    questions,
+    running,
+)
 from rag.commands.terminal import Terminal
 from rag.errors import AttestError, BadName, EmptyQuestion, QuestionTooLong
 from rag.wire import error_json
 
 OK, FAILURE, BAD_USAGE = 0, 1, 2
-FAMILIES = (running, models, ingest, questions, library, evaluation, accounts)
+FAMILIES = (running, models, ingest, questions, library, evaluation, calibration, accounts)
 BADLY_USED = (EmptyQuestion, QuestionTooLong, BadName)  # what is wrong stood on the command line
 
 # How long a thread of torch waits awake for the others, in turns. The default (300,000) makes an

@@ -5,7 +5,8 @@ length 1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Generator as Writing
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -62,7 +63,8 @@ class Reranker(Protocol):
 
 class Piece(Protocol):
     """One streamed step of generation. `logprob` is the sum over its tokens, in nats; `refusal`
-    the probability, before the first token, that the reader would rather refuse."""
+    the probability, before the first token, that the reader would rather refuse. The first piece
+    may have no text: who sees there that it would refuse need not let it write."""
 
     @property
     def text(self) -> str: ...
@@ -93,11 +95,23 @@ class Generator(Protocol):
         ...
 
     @property
+    def confidence(self) -> Mapping[str, float]:
+        """The weights of `rag.confidence` fitted for these weights; empty where none were."""
+        ...
+
+    @property
     def context_tokens(self) -> int: ...
     def count_tokens(self, text: str) -> int: ...
     def generate(
         self, passages: Sequence[str], question: str, sampling: Sampling
-    ) -> Iterator[Piece]: ...
+    ) -> Writing[Piece]: ...
+    def drops(
+        self, passages: Sequence[str], question: str, sentences: Sequence[tuple[str, Sequence[int]]]
+    ) -> Sequence[Sequence[float]]:
+        """For each sentence of an answer (its words, the markers after them) how far the
+        log-probability of its words falls without passage 1, 2, ... (nats). Raises ValueError when
+        the prompt does not fit the model."""
+        ...
 
 
 class Verifier(Protocol):

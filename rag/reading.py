@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 
 from rag.cite import Cited, attribute
+from rag.confidence import Confidence, Signals
 from rag.domain import Box, Citation, Draft, Passage, Said, Verdict
 from rag.ports import Piece, Verifier
 from rag.sentences import marked_sentences
@@ -22,6 +22,17 @@ class Limits:
 
     min_support: float
     min_confidence: float
+    confidence: Confidence = field(default_factory=Confidence)
+
+    def as_settings(self) -> dict[str, float]:
+        own = {"min_support": self.min_support, "min_confidence": self.min_confidence}
+        return own | self.confidence.as_settings()
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, object]) -> Limits:
+        """What `as_settings` wrote."""
+        support, sure = (float(str(settings[k])) for k in ("min_support", "min_confidence"))
+        return cls(support, sure, Confidence.from_settings(settings) or Confidence())
 
 
 @dataclass
@@ -31,6 +42,7 @@ class Result:
     text: str = ""
     verdict: Verdict = Verdict.REFUSED
     confidence: float = 0.0
+    signals: Signals | None = None  # of the sentence that is surest
     citations: list[Citation] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
 
@@ -41,7 +53,7 @@ class Reading:
 
     def __init__(
         self,
-        pieces: Iterator[Piece],
+        pieces: Generator[Piece],
         question: str,
         passages: Sequence[Passage],
         limits: Limits,
@@ -54,9 +66,9 @@ class Reading:
         self._verifier = verifier
         self._draft = Draft("", 0.0, 0)
         self._willing = 1.0
+        self._lowest = 0.0
         self._handled = 0
         self._dropped = 0
-        self._highest = 0.0
         self._sentences: list[str] = []
         self.result = Result()
 
@@ -71,10 +83,16 @@ class Reading:
                 total = self._draft.logprob + piece.logprob
                 tokens = self._draft.tokens + piece.tokens
                 self._draft = Draft(self._draft.text + piece.text, total, tokens)
+                if self._hopeless():
+                    self._draft = Draft("", 0.0, 0)
+                    break
+                if piece.tokens:
+                    self._lowest = min(self._lowest, piece.logprob / piece.tokens)
                 if "[" in self._draft.text:
                     at = perf_counter()
                     yield from self._verified(whole=False)
                     spent += perf_counter() - at
+            self._pieces.close()
         at = perf_counter()
         yield from self._verified(whole=True)
         spent += perf_counter() - at
@@ -85,14 +103,9 @@ class Reading:
         }
         self._conclude()
 
-    @property
-    def _confidence(self) -> float:
-        """Willingness to answer times the mean probability of the draft's tokens. A sentence's is
-        this times the mean of 1 and the share of the question found beside its quote: words that
-        were copied from the wrong place are supported there, but not asked about."""
-        if not self._draft.tokens:
-            return 0.0
-        return self._willing * math.exp(self._draft.logprob / self._draft.tokens)
+    def _hopeless(self) -> bool:
+        """Whether the model is so unwilling that nothing it writes could be shown."""
+        return self._limits.confidence.most(self._willing) < self._limits.min_confidence
 
     def _verified(self, whole: bool) -> Iterator[Said]:
         if self._draft.text.strip() == self._refusal:
@@ -117,8 +130,12 @@ class Reading:
         cited = attribute(text, markers, self._passages, self._question, least, verifier)
         if not cited:
             return None
-        confidence = self._confidence * (1 + max(c.asked for c in cited)) / 2
-        self._highest = max(self._highest, confidence)
+        mean = self._draft.logprob / max(1, self._draft.tokens)
+        asked = max(c.asked for c in cited)
+        signals = Signals(self._willing, mean, self._lowest, asked)
+        confidence = self._limits.confidence.of(signals)
+        if self.result.signals is None or confidence > self.result.confidence:
+            self.result.confidence, self.result.signals = confidence, signals
         if confidence < self._limits.min_confidence:
             return None
         number = len(self._sentences)
@@ -145,7 +162,6 @@ class Reading:
         )
 
     def _conclude(self) -> None:
-        self.result.confidence = self._highest
         if not self._sentences:
             self.result.text = self._refusal
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -43,7 +43,9 @@ class Says(CopyGenerator):
         super().__init__()
         self._draft, self._logprob = draft, logprob
 
-    def generate(self, passages: Sequence[str], question: str, sampling: object) -> Iterator[Piece]:
+    def generate(
+        self, passages: Sequence[str], question: str, sampling: object
+    ) -> Generator[Piece]:
         for word in self._draft.split(" "):
             yield Piece(f" {word}", 1, self._logprob)
 

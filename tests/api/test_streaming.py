@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Generator as Writing
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,7 +33,7 @@ class Endless(CopyGenerator):
         super().__init__()
         self.stopped = threading.Event()
 
-    def generate(self, passages: Sequence[str], question: str, sampling: Any) -> Iterator[Piece]:
+    def generate(self, passages: Sequence[str], question: str, sampling: Any) -> Writing[Piece]:
         try:
             while True:
                 yield from super().generate(passages, question, sampling)
@@ -48,7 +49,7 @@ class Breaking(CopyGenerator):
         super().__init__()
         self.error = error
 
-    def generate(self, passages: Sequence[str], question: str, sampling: Any) -> Iterator[Piece]:
+    def generate(self, passages: Sequence[str], question: str, sampling: Any) -> Writing[Piece]:
         for _ in range(2):
             yield from super().generate(passages, question, sampling)
             yield Piece(" ", 1, 0.0)

@@ -20,22 +20,19 @@ from pathlib import Path
 import pytest
 
 from ingestion.queue import CeleryQueue
-from rag.bootstrap import Attest, open_attest
-from rag.domain import JobState
-from rag.settings import load_settings
-from tests.ingestion.house import indexed_names, make_collection
-from tests.ingestion.test_worker import (
+from rag.bootstrap import Attest
+from tests.ingestion.house import indexed_names
+from tests.ingestion.workers import (
     all_done,
     documents,
-    embedder,
     hand_in,
-    run,
-    states,
+    kill_a_worker,
+    quick_house,
+    running,
     wait_for,
 )
 from tests.servers import missing
 
-__all__ = ["embedder"]
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
 
@@ -91,34 +88,15 @@ def wait_for_port(server: subprocess.Popen[bytes], port: int, log: Path) -> None
 
 @pytest.fixture
 def attest(tmp_path: Path, embedder: Path, rabbitmq: str) -> Iterator[Attest]:
-    data = tmp_path / "data"
-    data.mkdir()
-    (data / "settings.toml").write_text(
-        f'embedder = "{embedder}"\nbroker_url = "{rabbitmq}"\nlease_seconds = 3.0\n'
-        "sweep_seconds = 1.0\nworker_processes = 1\nthreads = 1\nmax_attempts = 10\n"
-    )
-    opened = open_attest(load_settings(data))
-    make_collection(opened)
-    yield opened
-    opened.close()
+    with quick_house(tmp_path / "data", embedder, broker_url=rabbitmq) as house:
+        yield house
 
 
 def test_kill_9_on_quorum_queues_and_every_document_once(attest: Attest) -> None:
     files = documents(12, paragraphs=40)
     hand_in(attest, files)
     assert CeleryQueue(attest.settings).waiting() == len(files)
-    worker = run(attest, "worker")
-    try:
-        wait_for(lambda: states(attest).count(JobState.DONE) >= 2, "the first documents")
-        wait_for(lambda: JobState.RUNNING in states(attest), "a running job")
-    finally:
-        os.killpg(worker.pid, signal.SIGKILL)
-        worker.process.wait()
-    assert not all_done(attest)
-    worker, scheduler = run(attest, "worker"), run(attest, "scheduler")
-    try:
+    kill_a_worker(attest, after=2)
+    with running(attest):
         wait_for(lambda: all_done(attest), "all documents")
-    finally:
-        worker.stop(20)
-        scheduler.stop(20)
     assert indexed_names(attest) == sorted(files)

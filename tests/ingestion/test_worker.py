@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,65 +13,26 @@ from ingestion.broker import Broker
 from ingestion.queue import CeleryQueue
 from ingestion.running import ensure_worker, worker_running
 from ingestion.tasks import send_due
-from ingestion.uploads import upload
-from rag.bootstrap import Attest, open_attest
-from rag.domain import Job, JobState
-from rag.process import Child, start
-from rag.settings import load_settings
-from tests.ingestion.house import WHO, indexed_names, make_collection
+from rag.bootstrap import Attest
+from rag.domain import JobState
+from tests.ingestion.house import indexed_names
 from tests.ingestion.making import pdf, prose
-from tests.ingestion.tiny_embedder import make_embedder
-
-
-@pytest.fixture(scope="module")
-def embedder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_embedder(tmp_path_factory.mktemp("embedder"))
+from tests.ingestion.workers import (
+    all_done,
+    documents,
+    hand_in,
+    kill_a_worker,
+    quick_house,
+    running,
+    states,
+    wait_for,
+)
 
 
 @pytest.fixture
 def attest(tmp_path: Path, embedder: Path) -> Iterator[Attest]:
-    data = tmp_path / "data"
-    data.mkdir()
-    (data / "settings.toml").write_text(
-        f"embedder = {json.dumps(str(embedder))}\nlease_seconds = 3.0\nsweep_seconds = 1.0\n"
-        "worker_processes = 1\nthreads = 1\nmax_attempts = 10\n"
-    )
-    opened = open_attest(load_settings(data))
-    make_collection(opened)
-    yield opened
-    opened.close()
-
-
-def documents(count: int, paragraphs: int = 3) -> dict[str, bytes]:
-    body = "\n\n".join(f"Paragraph {n} says what holds in case {n}." for n in range(paragraphs))
-    return {f"part/{n:03}.md": f"# Rule {n}\n\n{body}\n".encode() for n in range(count)}
-
-
-def hand_in(attest: Attest, files: dict[str, bytes]) -> list[Job]:
-    queue = CeleryQueue(attest.settings)
-    return [upload(attest, queue, WHO, "handbook", name, data) for name, data in files.items()]
-
-
-def states(attest: Attest) -> list[JobState]:
-    with attest.store() as work:
-        return [job.state for job in work.jobs.all(work.collections.named("handbook").id)]
-
-
-def wait_for(condition: Callable[[], bool], what: str, seconds: float = 240) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, f"waited {seconds:g} s for {what}"
-        time.sleep(0.05)
-
-
-def all_done(attest: Attest) -> bool:
-    return set(states(attest)) == {JobState.DONE}
-
-
-def run(attest: Attest, module: str) -> Child:
-    data = attest.settings.data
-    command = [sys.executable, "-m", f"ingestion.{module}", "--data", str(data)]
-    return start(module, command, data / f"{module}.log", {})
+    with quick_house(tmp_path / "data", embedder) as house:
+        yield house
 
 
 def test_a_worker_for_the_time_of_a_command(attest: Attest) -> None:
@@ -97,21 +55,10 @@ def test_kill_9_in_the_middle_and_every_document_once(attest: Attest) -> None:
     files = documents(24, paragraphs=60)
     with Broker(attest.settings):
         jobs = hand_in(attest, files)
-        worker = run(attest, "worker")
-        try:
-            wait_for(lambda: states(attest).count(JobState.DONE) >= 4, "the first documents")
-            wait_for(lambda: JobState.RUNNING in states(attest), "a running job")
-        finally:
-            os.killpg(worker.pid, signal.SIGKILL)
-            worker.process.wait()
-        assert not all_done(attest)
-        worker, scheduler = run(attest, "worker"), run(attest, "scheduler")
-        try:
+        kill_a_worker(attest, after=4)
+        with running(attest) as (worker, _):
             wait_for(lambda: worker_running(attest.settings), "the second worker")
             wait_for(lambda: all_done(attest), "all documents")
-        finally:
-            worker.stop(20)
-            scheduler.stop(20)
         assert worker.process.returncode in (0, -signal.SIGKILL)
     assert indexed_names(attest) == sorted(files)
     with attest.store() as work:
