@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import cached_property, lru_cache, partial
 from threading import Lock
@@ -20,6 +21,8 @@ from rag.store.blobs import FolderBlobs
 from rag.store.migrate import upgrade
 from rag.store.unit import SqlStore, open_store
 from rag.verify import Lexical
+
+log = logging.getLogger(__name__)
 
 _LAYOUTS_KEPT = 64
 
@@ -133,6 +136,15 @@ class Attest:
             except errors.NotFound:
                 return None  # passages that were handed in and are not stored
         return None if blob is None else load_layout(self.blobs.get(blob))
+
+    def warm(self) -> None:
+        """Load what the first question would wait for. What cannot be loaded is logged: the
+        question that needs it says so."""
+        try:
+            self.embedder.embed(["ready"])
+            self.readers.of(None)
+        except errors.AttestError as exc:
+            log.warning("models are not ready: %s", exc)
 
     def close(self) -> None:
         if "store" in self.__dict__:

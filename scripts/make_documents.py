@@ -1,7 +1,7 @@
 """Renders scripts/documents/*.md into the DOCX and PDF files of examples/documents.
 
 Run once, and again after a change of the text: `python scripts/make_documents.py`. The results are
-committed. Needs `reportlab`, which nothing else here uses. The same text gives the same bytes.
+committed. Needs `reportlab`, which the dev extra brings. The same text gives the same bytes.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from threading import Thread
 
 import uvicorn
 
@@ -27,6 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     except AttestError as exc:
         print(f"attest: {exc}", file=sys.stderr)
         return 1
+    Thread(target=attest.warm, name="warm", daemon=True).start()
     port = settings.api_port if asked.port is None else asked.port
     try:
         # Forwarded-for headers are not believed: the peer's address is the peer's address.
