@@ -1,4 +1,4 @@
-"""What `attest eval run` and `attest eval retrieval` do; the nightly job does the same."""
+"""What `attest eval run`, `retrieval` and `verifier` do; the nightly job does the same."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from eval import asking, beir, runs
+from eval import asking, beir, runs, verifying
 from eval import gate as gates
 from eval import report as reports
 from eval import retrieval as retrieving
@@ -20,6 +20,8 @@ from eval.predictions import Predictions
 from eval.presenting import Presented
 from eval.progress import Say
 from eval.samples import Sample, load
+from rag.attribution import agreement
+from rag.attribution import attribution as about
 from rag.bootstrap import Attest, open_attest
 from rag.domain import Leg
 from rag.errors import BadInput
@@ -41,27 +43,35 @@ def run(
     context: Context = "given",
     unanswerable_by_removal: bool = False,
     spread: bool = False,
+    attribution: bool = False,
     gate: Path | None = None,
     against: str | None = None,
     name: str | None = None,
     progress: Say | None = None,
 ) -> Report:
     """Answer the samples of `file` from the passages given with them, score, and store the run in
-    SQL. `adapter` replaces the one of the settings; `gate` is a file of thresholds; `against` an
-    earlier run's id, compared sample by sample. Returns the report without each sample's scores.
-    Raises BadSamples, BadInput, NotFound, ModelError."""
+    SQL. `adapter` replaces the one of the settings; `attribution` also measures
+    whether leaving passages out agrees with the citations; `gate` is a file of thresholds;
+    `against` an earlier run's id, compared sample by sample. Returns the report without each
+    sample's scores. Raises BadSamples, BadInput, NotFound, ModelError."""
     thresholds = gates.load(gate) if gate is not None else None
     plan = Plan(seed, limit, distractors, context, unanswerable_by_removal, spread)
     samples = load(file)
     earlier = None if against is None else _stored(attest, against)
     with _with_adapter(attest, adapter) as reader:
-        settings = _settings(reader, file, plan)
+        settings = _settings(reader, file, plan) | {"attribution": attribution}
         asked = _asked(reader, samples, plan, progress)
         kept = None if predictions is None else Predictions(predictions, settings)
+        least = reader.answering.policy.limits(reader.generator, {}).min_support
+        measures = Measures(
+            reader.verifier.support,
+            least,
+            (lambda answer: agreement(about(reader.generator, answer))) if attribution else None,
+        )
         done = runs.run(
             asked,
             reader.answering.read,
-            Measures(reader.verifier.support, reader.answering.policy.min_support),
+            measures,
             name=name or name_of(file),
             settings=settings,
             question=lambda one: asking.question_of(one, reader.settings.max_question_characters),
@@ -117,6 +127,21 @@ def retrieval(
     return shown(report)
 
 
+def verifier(
+    attest: Attest,
+    files: Sequence[Path],
+    *,
+    method: str | None = None,
+    seed: int = 0,
+    progress: Say | None = None,
+) -> Report:
+    """How well a verifier tells supported claims from others: AUROC and balanced accuracy of each
+    file of labelled pairs. `method` replaces the verifier of the settings. Nothing is stored.
+    Raises BadSamples, BadSettings, ModelError."""
+    measured = attest.verifiers.named(method) if method else attest.verifier
+    return verifying.measure(measured, files, seed, progress)
+
+
 def shown(report: Report) -> Report:
     """The report without each sample's scores, which are kept for comparison only."""
     return {key: value for key, value in report.items() if key != "samples"}
@@ -169,7 +194,7 @@ def _asked(
 def _settings(attest: Attest, file: Path, plan: Plan) -> dict[str, Any]:
     """All that makes the run repeatable."""
     generator, own = attest.generator, attest.settings
-    limits = attest.answering.policy.limits(generator)
+    limits = attest.answering.policy.limits(generator, {})
     return {
         "file": file.name,
         "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),

@@ -12,6 +12,7 @@ from eval.scorers import citation, groundedness, overlap, refusal, squad
 from eval.scorers.citation import Entail, Shown
 from eval.scorers.correctness import right
 from eval.scorers.numbers import number_match
+from rag.domain import Answer
 
 METRICS: tuple[Metric, ...] = (
     Metric("right", "answerable: the answer is right; unanswerable: it was refused"),
@@ -30,6 +31,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("alce_citation_precision", "citations that their sentence needs (ALCE)"),
     Metric("groundedness", "mean best support of the sentences of answers"),
     Metric("grounded_share", "sentences of answers that a passage supports"),
+    Metric("attribution_agreement", "sentences likeliest for a passage they cite (--attribution)"),
     Metric("content_precision", "stemmed content words of the answer that the passages hold"),
     Metric("k_precision", "tokens of the answer that the passages hold"),
 )
@@ -43,13 +45,22 @@ _NO_GOLD = Score.unscored("the question has no gold passage")
 @dataclass(frozen=True, slots=True)
 class Measures:
     """Scores a reply. `support(evidence, sentence, question)` in [0, 1] is the product's own
-    measure, or any other; `threshold` the support from which evidence entails."""
+    measure, or any other; `threshold` the support from which evidence entails; `agreement` of an
+    answer's citations with its attribution is measured where it is given."""
 
     support: Supports
     threshold: float
+    agreement: Callable[[Answer], float | None] | None = None
+
+    def attributed(self, answer: Answer) -> dict[str, Score]:
+        """Whether leave-one-passage-out attribution agrees with the citations; costs a pass of the
+        model over question and answer for each passage."""
+        if self.agreement is None:
+            return {"attribution_agreement": Score.unscored("not asked for")}
+        return {"attribution_agreement": _score(self.agreement(answer), "no sentence was said")}
 
     def score(self, asked: Presented, reply: Reply) -> dict[str, Score]:
-        """One score for each of METRICS."""
+        """One score for each of METRICS but `attribution_agreement`."""
         scores = self._answer(asked, reply) | self._refusal(asked, reply)
         if reply.refused:
             return scores | dict.fromkeys(

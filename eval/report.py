@@ -51,6 +51,8 @@ Table = tuple[str, list[str], list[list[str]]]
 def tables(report: Report) -> list[Table]:
     if report["kind"] == "retrieval":
         return [_legs(report)]
+    if report["kind"] == "verifier":
+        return [_pairs(report)]
     found = [_metrics("metrics", report["metrics"])]
     found += [_split(name, rows) for name, rows in report["splits"].items() if len(rows) > 1]
     found += [_confidence(report["confidence"]), _latency(report["latency"])]
@@ -110,6 +112,21 @@ def _legs(report: Report) -> Table:
         cells = [_brief(row["metrics"][metric]) for metric in metrics]
         rows.append([leg, *cells, f"{took['p50']:.1f}", f"{took['p95']:.1f}"])
     return "legs", ["leg", *metrics, "ms p50", "ms p95"], rows
+
+
+def _pairs(report: Report) -> Table:
+    header = ["file", "supported", "AUROC", "balanced accuracy", "ms a pair"]
+    rows = [
+        [
+            name,
+            str(row["supported"]),
+            _brief(row["auroc"]),
+            _brief(row["balanced_accuracy"]),
+            f"{row['milliseconds_per_pair']:.1f}",
+        ]
+        for name, row in report["files"].items()
+    ]
+    return "claims told apart", header, rows
 
 
 def _estimate(row: Report) -> list[str]:

@@ -83,7 +83,8 @@ def _ask(asked: Presented, read: Read, measures: Measures, question: Question) -
     took = time.perf_counter() - began
     reply = reply_of(answer, [p.id for p in asked.passages])
     reply = replace(reply, timings={"total": took} | dict(reply.timings))
-    return answered(asked, reply, measures.score(asked, reply))
+    scores = measures.score(asked, reply) | measures.attributed(answer)
+    return answered(asked, reply, scores)
 
 
 def passages_of(asked: Presented) -> list[Passage]:

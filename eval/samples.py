@@ -70,11 +70,11 @@ def load(path: Path) -> list[Sample]:
     id, a file without a sample or one that cannot be read."""
     samples: list[Sample] = []
     seen: set[str] = set()
-    for number, line in _lines(path):
+    for number, line in lines(path):
         try:
             sample = read(json.loads(line))
         except (ValueError, KeyError, TypeError) as exc:
-            raise BadSamples(f"{path}:{number}: {_reason(exc)}") from exc
+            raise BadSamples(f"{path}:{number}: {reason(exc)}") from exc
         if sample.id in seen:
             raise BadSamples(f"{path}:{number}: the id {sample.id!r} occurs twice")
         seen.add(sample.id)
@@ -129,7 +129,8 @@ def _check(sample: Sample) -> None:
             raise ValueError(f"evidence {evidence} lies outside its passage")
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines that are not blank, with their numbers. Raises BadSamples."""
     try:
         opener = gzip.open if path.suffix == ".gz" else open
         with opener(path, "rt", encoding="utf-8") as stream:
@@ -161,7 +162,8 @@ def _flag(raw: Mapping[str, Any], key: str) -> bool:
     return value
 
 
-def _reason(exc: Exception) -> str:
+def reason(exc: Exception) -> str:
+    """What was wrong with a line, for a person."""
     if isinstance(exc, KeyError):
         return f"the key {exc} is missing"
     if isinstance(exc, json.JSONDecodeError):

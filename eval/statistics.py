@@ -80,6 +80,28 @@ def statistic(
     return Estimate(centre, low, high, rows, level)
 
 
+def stratified(
+    labels: NDArray[np.bool_],
+    of: Callable[[NDArray[np.intp]], float],
+    seed: int = 0,
+    resamples: int = 1000,
+    level: float = 0.95,
+) -> Estimate:
+    """Any statistic of two classes with its interval; rows are drawn within each class, so that
+    both always occur. Without one of them there is no value."""
+    classes = [np.flatnonzero(labels), np.flatnonzero(~labels)]
+    if not all(map(len, classes)):
+        return Estimate(None, None, None, len(labels), level)
+    centre = of(np.arange(len(labels)))
+    rng = np.random.default_rng(seed)
+    drawn = [
+        of(np.concatenate([rng.choice(rows, len(rows)) for rows in classes]))
+        for _ in range(resamples)
+    ]
+    low, high = _bounds(np.array(drawn), level, centre)
+    return Estimate(centre, low, high, len(labels), level)
+
+
 def paired(
     a: Sequence[float],
     b: Sequence[float],

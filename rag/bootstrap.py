@@ -20,7 +20,7 @@ from rag.settings import Settings
 from rag.store.blobs import FolderBlobs
 from rag.store.migrate import upgrade
 from rag.store.unit import SqlStore, open_store
-from rag.verify import Lexical
+from rag.verifiers import Verifiers
 
 log = logging.getLogger(__name__)
 
@@ -79,8 +79,12 @@ class Attest:
         return InRetrievedOrder()
 
     @cached_property
+    def verifiers(self) -> Verifiers:
+        return Verifiers()
+
+    @cached_property
     def verifier(self) -> Verifier:
-        return Lexical()
+        return self.verifiers.named("lexical")
 
     @cached_property
     def answering(self) -> Answering:

@@ -1,4 +1,4 @@
-"""`attest eval run` and `attest eval retrieval`; the work is done in `eval.commands`."""
+"""`attest eval run`, `retrieval` and `verifier`; the work is done in `eval.commands`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rag.commands.opening import opened
 from rag.commands.terminal import Terminal
 
 LEGS = ("hybrid", "dense", "lexical", "rrf")
+METHODS = ("lexical",)
 CONTEXTS = ("given", "oracle", "none", "hybrid", "dense", "lexical")
 
 
@@ -34,6 +35,9 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         "--unanswerable-by-removal", action="store_true", help="take the gold passages away"
     )
     running.add_argument("--spread", action="store_true", help="draw --limit over the whole file")
+    running.add_argument(
+        "--attribution", action="store_true", help="also leave each passage out (slower)"
+    )
     running.add_argument("--gate", type=Path, metavar="FILE.toml", help="exit 1 unless it passes")
     running.add_argument("--against", metavar="RUN_ID", help="compare with an earlier run")
     running.set_defaults(run=run)
@@ -45,6 +49,12 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     finding.add_argument("--seed", type=int, default=0)
     finding.add_argument("--graded", action="store_true", help="keep the grades of the qrels")
     finding.set_defaults(run=retrieval)
+
+    telling = verbs.add_parser("verifier", parents=[common], help="files of claims with evidence")
+    telling.add_argument("files", type=Path, nargs="+", metavar="FILE.jsonl.gz")
+    telling.add_argument("--method", choices=METHODS, help="default: as the settings say")
+    telling.add_argument("--seed", type=int, default=0)
+    telling.set_defaults(run=verifier)
 
 
 def count(text: str) -> int:
@@ -70,6 +80,7 @@ def run(asked: argparse.Namespace, terminal: Terminal) -> int:
             context=asked.context,
             unanswerable_by_removal=asked.unanswerable_by_removal,
             spread=asked.spread,
+            attribution=asked.attribution,
             gate=asked.gate,
             against=asked.against,
             progress=terminal.progress,
@@ -89,6 +100,21 @@ def retrieval(asked: argparse.Namespace, terminal: Terminal) -> int:
             limit=asked.limit,
             seed=asked.seed,
             graded=asked.graded,
+            progress=terminal.progress,
+        )
+    terminal.result(report, commands.text(report))
+    return 0
+
+
+def verifier(asked: argparse.Namespace, terminal: Terminal) -> int:
+    from eval import commands
+
+    with opened(asked, create=True) as attest:
+        report = commands.verifier(
+            attest,
+            asked.files,
+            method=asked.method,
+            seed=asked.seed,
             progress=terminal.progress,
         )
     terminal.result(report, commands.text(report))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from rag.attribution import Attribution, attribution
 from rag.commands.opening import acting, opened
 from rag.commands.terminal import Terminal
 from rag.domain import Answer, Citation, Found, Leg, Passage, Said
@@ -30,6 +31,11 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
     replaying = commands.add_parser("replay", parents=[common], help="compute an answer again")
     replaying.add_argument("answer", metavar="ANSWER_ID")
+    replaying.add_argument(
+        "--attribution",
+        action="store_true",
+        help="how much less likely each sentence is without each passage",
+    )
     replaying.set_defaults(run=replay)
 
 
@@ -147,12 +153,37 @@ def replay(asked: argparse.Namespace, terminal: Terminal) -> int:
         with attest.store() as work:
             answer_for(work, asked.answer, who)
         replayed = attest.answering.replay(who, asked.answer)
-    document: Json = {
+        found: tuple[Attribution, ...] = ()
+        if asked.attribution:
+            reader = attest.answering.readers.named(replayed.stored.replay.adapter)
+            found = attribution(reader, replayed.again)
+    document: dict[str, Json] = {
         "same": replayed.same,
         "stored": answer_json(replayed.stored),
         "again": answer_json(replayed.again),
     }
+    if asked.attribution:
+        document["attribution"] = [_attribution_json(each) for each in found]
     said = "the same text and citations" if replayed.same else "NOT the same"
     text = f"{said}\nstored: {replayed.stored.text}\nagain:  {replayed.again.text}"
-    terminal.result(document, text)
+    terminal.result(document, "\n".join([text, *map(_attributed, found)]))
     return 0 if replayed.same else 1
+
+
+def _attribution_json(found: Attribution) -> Json:
+    """`drops[i]` belongs to passage i + 1; nats."""
+    return {
+        "sentence": found.sentence,
+        "cited": list(found.cited),
+        "drops": list(found.drops),
+        "largest": found.largest,
+        "agrees": found.agrees,
+    }
+
+
+def _attributed(found: Attribution) -> str:
+    cited = "".join(f"[{n}]" for n in found.cited)
+    drops = "  ".join(f"[{n}] {drop:+.2f}" for n, drop in enumerate(found.drops, 1))
+    agrees = "cited" if found.agrees else "NOT cited"
+    said = f"largest drop: [{found.largest}], {agrees}"
+    return f"\n{found.sentence} {cited}\n  nats lost without {drops}\n  {said}"
