@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 from tokenizers import AddedToken, Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import BPE
-from transformers import LlamaConfig, LlamaForCausalLM
 
+WIDTH, FFN = 32, 48
+TURNS = ("<|s|>", "<|e|>")
 TEMPLATE = (
     "{% for m in messages %}<|s|>{{ m['role'] }}\n{{ m['content'] }}<|e|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|s|>assistant\n{% endif %}"
@@ -24,34 +26,45 @@ WORDS = ["amber", "basil", "cedar", "delta", "ember", "fjord", "grove", "heron",
 
 def write_checkpoint(folder: Path, seed: int = 3) -> Path:
     """A Llama folder: 2 layers, width 32, 4 heads over 2, bytes as tokens."""
-    torch.manual_seed(seed)
+    folder.mkdir(parents=True, exist_ok=True)
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     fast = Tokenizer(BPE({letter: i for i, letter in enumerate(letters)}, []))
     fast.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     fast.decoder = decoders.ByteLevel()
     fast.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in TURNS])
-    config = LlamaConfig(
-        vocab_size=fast.get_vocab_size(),
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=2048,
-        tie_word_embeddings=True,
-    )
-    model = LlamaForCausalLM(config)
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            weight.normal_(1.0 if "norm" in name else 0.0, 0.15)
-    model.save_pretrained(folder)
+    config = {
+        "model_type": "llama",
+        "vocab_size": fast.get_vocab_size(),
+        "hidden_size": WIDTH,
+        "intermediate_size": FFN,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 2048,
+        "tie_word_embeddings": True,
+    }
+    (folder / "config.json").write_text(json.dumps(config), "utf-8")
+    save_file(_weights(fast.get_vocab_size(), seed), folder / "model.safetensors")
     fast.save(str(folder / "tokenizer.json"))
     about = {"eos_token": TURNS[1], "chat_template": TEMPLATE}
     (folder / "tokenizer_config.json").write_text(json.dumps(about), "utf-8")
     return folder
 
 
-TURNS = ("<|s|>", "<|e|>")
+def _weights(vocabulary: int, seed: int) -> dict[str, torch.Tensor]:
+    """Under their Hugging Face names; norms near 1, the rest near 0."""
+    shapes = {"model.embed_tokens": (vocabulary, WIDTH), "model.norm": (WIDTH,)}
+    for layer in ("model.layers.0.", "model.layers.1."):
+        shapes |= {layer + "self_attn." + p: (WIDTH, WIDTH) for p in ("q_proj", "o_proj")}
+        shapes |= {layer + "self_attn." + p: (WIDTH // 2, WIDTH) for p in ("k_proj", "v_proj")}
+        shapes |= {layer + "mlp." + p: (FFN, WIDTH) for p in ("gate_proj", "up_proj")}
+        shapes[layer + "mlp.down_proj"] = (WIDTH, FFN)
+        shapes |= {layer + n: (WIDTH,) for n in ("input_layernorm", "post_attention_layernorm")}
+    chance = torch.Generator().manual_seed(seed)
+    return {
+        f"{name}.weight": torch.randn(shape, generator=chance) * 0.15 + (len(shape) == 1)
+        for name, shape in shapes.items()
+    }
 
 
 def raw_records(documents: int = 4, passages: int = 4, seed: int = 0) -> list[dict[str, Any]]:
