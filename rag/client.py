@@ -20,6 +20,7 @@ from urllib.parse import quote
 import httpx
 
 from rag.domain import (
+    Adapter,
     Answer,
     Block,
     Citation,
@@ -42,7 +43,18 @@ from rag.domain import (
     Word,
 )
 from rag.errors import AttestError, BadInput, Unavailable
-from rag.views import Comparison, Extract, Health, Key, Run, Session, Shelf, Text, User
+from rag.views import (
+    Comparison,
+    Extract,
+    Health,
+    Key,
+    Run,
+    Session,
+    Shelf,
+    Text,
+    TuningRun,
+    User,
+)
 from rag.wire import error_from_json, from_json, to_json
 
 T = TypeVar("T")
@@ -322,6 +334,28 @@ class Client:
     def compare(self, first: str, second: str) -> Comparison:
         """Two runs of answers over the samples they share. Raises BadInput when they share none."""
         return self._one(Comparison, "GET", f"/runs/{_part(first)}/against/{_part(second)}")
+
+    # --- tuning ------------------------------------------------------------------------------
+
+    def tuning_runs(self) -> list[TuningRun]:
+        """Training runs with their last step, newest first; for administrators."""
+        return self._many(TuningRun, "GET", "/tuning")
+
+    def tuning_run(self, name: str) -> TuningRun:
+        """One run with its loss curve; for administrators."""
+        return self._one(TuningRun, "GET", f"/tuning/{_part(name)}")
+
+    def adapters(self) -> list[Adapter]:
+        """Newest first; of the collections one manages, administrators all of them."""
+        return self._many(Adapter, "GET", "/adapters")
+
+    def promote_adapter(self, name: str) -> Adapter:
+        """Raises UnknownAdapter, Conflict, NotPermitted."""
+        return self._one(Adapter, "POST", f"/adapters/{_part(name)}/promote")
+
+    def roll_adapter_back(self, name: str) -> list[Adapter]:
+        """The adapter that was taken back, then the one that answers again, if there is one."""
+        return self._many(Adapter, "POST", f"/adapters/{_part(name)}/rollback")
 
     # --- the wire ----------------------------------------------------------------------------
 

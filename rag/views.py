@@ -91,6 +91,31 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class TuningStep:
+    """Training after `step` steps (in a thinned curve: the mean over the steps since the point
+    before). `loss` is mean nats per learnt token, `fraction` how much of the schedule lies behind,
+    `examples` the questions read since the beginning."""
+
+    step: int
+    loss: float
+    fraction: float
+    examples: int
+    tokens_per_second: float
+    seconds_left: float
+
+
+@dataclass(frozen=True, slots=True)
+class TuningRun:
+    """A training run: how many steps it took, their curve (or its last point), and when the last
+    of them ended."""
+
+    name: str
+    steps: int
+    curve: tuple[TuningStep, ...]
+    updated: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class User:
     """An account without its secrets."""
 

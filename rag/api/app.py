@@ -18,6 +18,7 @@ from rag.api import (
     health,
     jobs,
     pages,
+    tuning,
     versions,
 )
 from rag.api.limits import BodyLimit
@@ -41,6 +42,7 @@ RESOURCES = (
     ask,
     answers,
     evaluation,
+    tuning,
 )
 REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": Refusal, "description": said}

@@ -74,6 +74,11 @@ ROUTES = [
     Route("GET", "/runs", SIGNED_IN),
     Route("GET", "/runs/{id}", SIGNED_IN),
     Route("GET", "/runs/{first}/against/{second}", SIGNED_IN),
+    Route("GET", "/tuning", ADMIN),
+    Route("GET", "/tuning/{name}", ADMIN),
+    Route("GET", "/adapters", SIGNED_IN),
+    Route("POST", "/adapters/{name}/promote", ADMIN),
+    Route("POST", "/adapters/{name}/rollback", ADMIN),
 ]
 HELD = {"sam": None, "rae": READ, "wim": WRITE, "mia": MANAGE}
 RIGHTED = [route for route in ROUTES if isinstance(route.needs, Right)]
