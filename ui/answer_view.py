@@ -7,6 +7,7 @@ import streamlit as st
 from rag.client import Client
 from rag.domain import Answer, Passage, Said, Verdict
 from ui.details_view import details
+from ui.feedback_view import feedback_view
 from ui.place import Place, of_citation, of_passage
 from ui.sentences import said_in, words
 from ui.session import Desk
@@ -26,6 +27,7 @@ def answer_view(client: Client, collection: str, desk: Desk) -> None:
         _verdict(answer, collection)
         for number, said in enumerate(said_in(answer)):
             _sentence(desk, number, said)
+        feedback_view(client, answer)
         details(client, answer)
     with right:
         if desk.opened is None:

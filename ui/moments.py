@@ -25,6 +25,17 @@ def seconds(value: float) -> str:
     return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"
 
 
+def duration(value: float) -> str:
+    """Seconds in the two largest units that say something."""
+    whole = max(round(value), 0)
+    days, hours, minutes = whole // 86400, whole // 3600 % 24, whole // 60 % 60
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min" if minutes else f"{whole} s"
+
+
 def size(count: int) -> str:
     """Bytes in the largest unit that keeps a digit before the point."""
     amount = float(count)

@@ -1,4 +1,5 @@
-"""The Quality page: evaluation runs, what they measured, and two of them side by side."""
+"""The Quality page: evaluation runs, what they measured, two of them side by side; training runs
+and adapters."""
 
 from __future__ import annotations
 
@@ -6,32 +7,52 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from rag.client import Client
 from rag.views import Run
 from ui import session
+from ui.adapters_view import adapters_view
 from ui.comparison_view import comparison_view
 from ui.complaints import complaints
 from ui.moments import moment
 from ui.run_view import headline, run_view
+from ui.tuning_view import tuning_view
 
 
 def page() -> None:
     st.title("Quality")
     with complaints():
         client = session.client()
-        runs = client.runs(limit=100)
-        if not runs:
-            st.info(
-                "No evaluation has run yet. `attest eval run` and `attest eval retrieval` "
-                "store theirs here; so does the nightly one, once `nightly_samples` is set.",
-                icon=":material/monitoring:",
-            )
+        admin = session.me().admin
+        trained = client.tuning_runs() if admin else []
+        adapters = client.adapters()
+        if not trained and not adapters:
+            _evaluation(client)
             return
-        _table(runs)
-        chosen, other = _choose(runs)
-        if other is None:
-            run_view(chosen)
-        else:
-            comparison_view(client, other, chosen)
+        evaluation, tuning = st.tabs(["Evaluation", "Tuning"])
+        with evaluation:
+            _evaluation(client)
+        with tuning:
+            if trained:
+                tuning_view(client, trained)
+            names = {held.id: held.name for held in client.collections()}
+            adapters_view(client, adapters, names, admin)
+
+
+def _evaluation(client: Client) -> None:
+    runs = client.runs(limit=100)
+    if not runs:
+        st.info(
+            "No evaluation has run yet. `attest eval run` and `attest eval retrieval` "
+            "store theirs here; so does the nightly one, once `nightly_samples` is set.",
+            icon=":material/monitoring:",
+        )
+        return
+    _table(runs)
+    chosen, other = _choose(runs)
+    if other is None:
+        run_view(chosen)
+    else:
+        comparison_view(client, other, chosen)
 
 
 def _table(runs: Sequence[Run]) -> None:
