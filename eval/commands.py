@@ -79,11 +79,11 @@ def run(
             say=progress,
         )
     report = runs.report(done)
+    if earlier is not None:
+        report["against"] = {"run": against} | runs.compare(earlier, report, seed)
     if thresholds is not None:
         ruling = gates.check(report, thresholds)
         report["gate"] = {"passed": ruling.passed, "reasons": list(ruling.reasons)}
-    if earlier is not None:
-        report["against"] = {"run": against} | runs.compare(earlier, report, seed)
     runs.keep(attest.store, report)
     return shown(report)
 

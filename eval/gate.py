@@ -5,6 +5,9 @@
     wrong_answer_rate = { at_most = 0.05, by = "high" }   # the interval's upper end must hold
     right = { at_least = 0.6, n = 100 }                   # from at least 100 samples
 
+    [difference]                                          # to the run compared with
+    right = { at_least = -0.01, by = "low" }
+
     [latency.total]
     p95 = { at_most = 8.0 }                               # seconds
 
@@ -103,13 +106,14 @@ def _at(report: Mapping[str, Any], path: tuple[str, ...]) -> tuple[Mapping[str, 
 
 
 def _thresholds(raw: Mapping[str, Any]) -> Iterator[Threshold]:
-    if unknown := set(raw) - {"metrics", "latency", "failed"}:
+    if unknown := set(raw) - {"metrics", "difference", "latency", "failed"}:
         raise ValueError(f"unknown key {sorted(unknown)[0]!r}")
-    for metric, rule in raw.get("metrics", {}).items():
-        by = _rule(metric, rule).get("by", "value")
-        if by not in ("value", "low", "high"):
-            raise ValueError(f"{metric}: by must be value, low or high, not {by!r}")
-        yield _threshold(("metrics", metric, by), rule)
+    for table, path in (("metrics", ("metrics",)), ("difference", ("against", "differences"))):
+        for metric, rule in raw.get(table, {}).items():
+            by = _rule(metric, rule).get("by", "value")
+            if by not in ("value", "low", "high"):
+                raise ValueError(f"{metric}: by must be value, low or high, not {by!r}")
+            yield _threshold((*path, metric, by), rule)
     for stage, rules in raw.get("latency", {}).items():
         for level, rule in rules.items():
             yield _threshold(("latency", stage, level), _rule(f"{stage}.{level}", rule))

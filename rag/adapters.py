@@ -31,7 +31,7 @@ def register(store: Store, who: Principal, adapter: Adapter) -> Adapter:
     """As a candidate. Raises BadName, Conflict, NotPermitted."""
     require_name(adapter.name)
     with store() as work:
-        _require_right(work, who, adapter.collection)
+        require_right(work, who, adapter.collection)
         work.adapters.register(adapter)
         work.audit.add(who.user, "register adapter", adapter.name, _on_record(adapter))
         work.commit()
@@ -44,7 +44,7 @@ def promote(store: Store, who: Principal, data: Path, name: str) -> tuple[Adapte
     it is promoted already."""
     with store() as work:
         adapter = work.adapters.get(name)
-        _require_right(work, who, adapter.collection)
+        require_right(work, who, adapter.collection)
         if adapter.state is AdapterState.PROMOTED:
             raise Conflict(f"the adapter {name!r} is promoted already")
         weights_of(adapter, data)
@@ -63,7 +63,7 @@ def rollback(
     one promoted before it, or None where there is none (then the wider scope's or the shipped one
     answers). Raises Conflict when nothing is promoted, BadInput, NotPermitted, UnknownAdapter."""
     with store() as work:
-        _require_right(work, who, collection)
+        require_right(work, who, collection)
         current = _current(work, collection, base)
         before = work.adapters.earlier(current.base, collection)
         if before is not None:
@@ -83,7 +83,7 @@ def retire(store: Store, who: Principal, name: str) -> Adapter:
     scope has none until another is promoted. Raises UnknownAdapter, NotPermitted."""
     with store() as work:
         adapter = work.adapters.get(name)
-        _require_right(work, who, adapter.collection)
+        require_right(work, who, adapter.collection)
         work.adapters.withdraw(name)
         detail = _on_record(adapter) | {"was": adapter.state.value}
         work.audit.add(who.user, "retire adapter", name, detail)
@@ -126,9 +126,9 @@ def _current(work: UnitOfWork, collection: str | None, base: str) -> Adapter:
     return found[0]
 
 
-def _require_right(work: UnitOfWork, who: Principal, collection: str | None) -> None:
+def require_right(work: UnitOfWork, who: Principal, collection: str | None) -> None:
     """An adapter for every collection is the administrators' matter, one for a single collection
-    also its managers'."""
+    also its managers'. Raises NotPermitted, UnknownCollection."""
     if who.admin:
         return
     if collection is None:

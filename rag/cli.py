@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from rag.commands import (
     accounts,
+    adapters,
     calibration,
     evaluation,
     ingest,
@@ -23,13 +24,25 @@ from rag.commands import (
     models,
     questions,
     running,
+    tuning,
 )
 from rag.commands.terminal import Terminal
 from rag.errors import AttestError, BadName, EmptyQuestion, QuestionTooLong
 from rag.wire import error_json
 
 OK, FAILURE, BAD_USAGE = 0, 1, 2
-FAMILIES = (running, models, ingest, questions, library, evaluation, calibration, accounts)
+FAMILIES = (
+    running,
+    models,
+    ingest,
+    questions,
+    library,
+    evaluation,
+    calibration,
+    tuning,
+    adapters,
+    accounts,
+)
 BADLY_USED = (EmptyQuestion, QuestionTooLong, BadName)  # what is wrong stood on the command line
 
 # How long a thread of torch waits awake for the others, in turns. The default (300,000) makes an

@@ -33,6 +33,7 @@
     |   +-- WeightsMissing      run `attest models pull`
     |   +-- WeightsCorrupt      a hash differs
     |   +-- UnsupportedCheckpoint
+    |   +-- TrainingError       records, plan or run that cannot be trained
     +-- Corrupt                 stored data that contradicts itself (`attest doctor` finds it)
 
 A message says what was wrong, with what, and what to do. Foreign exceptions are translated where
@@ -151,6 +152,9 @@ class WeightsCorrupt(ModelError): ...
 
 
 class UnsupportedCheckpoint(ModelError): ...
+
+
+class TrainingError(ModelError): ...
 
 
 class Corrupt(AttestError): ...

@@ -11,9 +11,10 @@ from rag import errors
 
 @contextmanager
 def model_errors() -> Iterator[None]:
-    """Raise the errors of `models` as ours."""
+    """Raise the errors of `models` as ours: the nearest of the same name."""
     try:
         yield
     except model.ModelError as exc:
-        ours = getattr(errors, type(exc).__name__, errors.ModelError)
+        named = (getattr(errors, kind.__name__, None) for kind in type(exc).__mro__)
+        ours = next(kind for kind in named if kind is not None)
         raise ours(str(exc)) from exc

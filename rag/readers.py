@@ -63,7 +63,7 @@ class AdaptedReaders:
         self._readers: OrderedDict[Weights | None, Generator] = OrderedDict()
 
     def of(self, collection: str | None) -> Generator:
-        return self._reader(self._chosen(collection))
+        return self._reader(self.chosen(collection))
 
     def named(self, adapter: str) -> Generator:
         name, _, digest = adapter.partition("@")
@@ -78,21 +78,10 @@ class AdaptedReaders:
     @cached_property
     def base(self) -> Checkpoint:
         """The settings' model, read once."""
-        import torch
+        return load_base(self._settings)
 
-        from models.checkpoint import load
-        from models.hardware import choose_device, choose_dtype
-        from models.pull import located
-
-        own = self._settings
-        if own.threads:
-            torch.set_num_threads(own.threads)
-        with model_errors():
-            device = choose_device(own.device)
-            dtype = choose_dtype(own.dtype, device)
-            return load(located(own.model, own.model_folder), dtype, device)
-
-    def _chosen(self, collection: str | None) -> Weights | None:
+    def chosen(self, collection: str | None) -> Weights | None:
+        """The adapter that answers a collection's questions now; None: the base alone does."""
         own = self._settings
         if own.adapter != DEFAULT:
             return forced(own)
@@ -124,6 +113,22 @@ class AdaptedReaders:
             while len(self._readers) > _KEPT:
                 self._readers.popitem(last=False)
             return self._readers[weights]
+
+
+def load_base(settings: Settings) -> Checkpoint:
+    """The settings' model. Raises WeightsMissing, WeightsCorrupt, UnsupportedCheckpoint."""
+    import torch
+
+    from models.checkpoint import load
+    from models.hardware import choose_device, choose_dtype
+    from models.pull import located
+
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    with model_errors():
+        device = choose_device(settings.device)
+        dtype = choose_dtype(settings.dtype, device)
+        return load(located(settings.model, settings.model_folder), dtype, device)
 
 
 def read(base: Checkpoint, weights: Weights | None) -> Generator:

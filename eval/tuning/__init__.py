@@ -1,0 +1,1 @@
+"""`attest tune`: from questions to a registered, measured and, by a gate, promoted adapter."""
