@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from models.training.errors import NoRecords
+from models.training.injection import plant
 from models.training.records import Record, TrainingPassage, contains_answer
 
 
@@ -39,7 +40,8 @@ class EpisodeSettings:
     """`weights`: how often a data set is drawn; none given: all alike. `pool`: passages whose
     questions are looked at, of which `shown` (drawn anew) come along. `unanswerable`: the share of
     such questions in the long run. `hard`: how often the passages are of as few documents as
-    possible. `full`: how often they are read in one pass."""
+    possible. `full`: how often they are read in one pass. `injected`: how often one of them holds
+    an instruction to the reader, which is to be ignored."""
 
     weights: Mapping[str, float] = field(default_factory=dict)
     pool: int = 10
@@ -48,6 +50,7 @@ class EpisodeSettings:
     unanswerable: float = 0.36
     hard: float = 0.75
     full: float = 0.1
+    injected: float = 0.08
 
 
 _TRIES = 1000  # draws without a question before the records are called unusable
@@ -99,6 +102,9 @@ class EpisodeSampler:
             examples = self._examples(shown, records)
             if examples:
                 full = self._random.random() < self._settings.full
+                if self._random.random() < self._settings.injected:
+                    at = self._random.randrange(len(shown))
+                    shown[at] = plant(shown[at], self._random)
                 return Episode(tuple(shown), tuple(examples), full)
         raise NoRecords(
             f"{_TRIES} draws gave no question: every answer stands in several passages, or the "
