@@ -16,7 +16,12 @@ _TOLD = "|".join(
         try update upload use visit work write"""
     )
 )
-_VAGUE = frozenset(words("more question questions sure help issue issues problem problems info"))
+_VAGUE = frozenset(
+    words(
+        """more question questions sure help issue issues problem problems info started start learn
+        common mistakes"""
+    )
+)
 _YOU = r"(?:you(?:'ll| will)? (?:must|should|need to|can|may) )?"
 _DO = rf"(?:please )?(?P<answer>{_YOU}(?:{_TOLD})\b[^:]+?)"
 _IF = re.compile(

@@ -41,9 +41,10 @@ def fits(pair: Pair, sentence: str) -> bool:
 def recased(question: str, sentence: str, passage: str) -> str:
     """The question with the word that opened the sentence in lower case, where that is an article
     or how the passage writes it elsewhere: "What is the form for?", but "What is Concur?"."""
-    first = sentence.split(" ", 1)[0]
+    first, _, rest = sentence.partition(" ")
     lower = first.lower()
     usual = rf"(?<![.!?:] )(?<!^)(?<!- )\b{re.escape(lower)}\b"
-    if lower in ARTICLES or (first[1:] == lower[1:] and re.search(usual, passage, re.MULTILINE)):
+    plain = first[1:] == lower[1:] and not rest[:1].isupper()
+    if lower in ARTICLES or (plain and re.search(usual, passage, re.MULTILINE)):
         return re.sub(rf"(?<=\w ){re.escape(first)}\b", lower, question, count=1)
     return question

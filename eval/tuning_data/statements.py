@@ -18,7 +18,7 @@ _AIM = re.compile(
 _RESPONSIBLE = re.compile(rf"{_SUBJECT} (?P<verb>is|are) responsible for (?P<answer>.+?){_END}")
 _USED = re.compile(rf"{_SUBJECT} (?P<verb>is|are) used (?P<answer>to .+?|for .+?){_END}")
 _PLACE = re.compile(
-    rf"{_SUBJECT} (?P<verb>is|are) (?P<how>located|based|stored|kept|published|documented|listed) "
+    rf"{_SUBJECT} (?P<verb>is|are) (?P<how>located|stored|kept|published|documented|listed) "
     rf"(?P<answer>(?:in|at|on) [^,;:]+?){_END}"
 )
 _BASE = {
@@ -82,7 +82,8 @@ def what_it_stands_for(sentence: str) -> list[Pair]:
             opens = parts[first][0].lower() not in ("of", "and", "the", "for")
             if opens and initials == letters and len(letters) > 1:
                 start, end = found.start("long") + parts[first].start(), found.end("long") - 1
-                asked = f"What does {found['short']} stand for?"
+                several = "do" if found["short"].endswith("s") else "does"
+                asked = f"What {several} {found['short']} stand for?"
                 pairs.append(Pair(asked, start, end, "stands for"))
                 break
     return pairs

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from eval.tuning_data import from_documents, from_feedback, lineage
+from models.prompt import REFUSAL
 from models.training.records import Record
 from rag.domain import (
     NOT_HELD,
@@ -187,6 +188,10 @@ def built(store: SqlStore, into: str) -> dict[str, Record]:
     with store() as work:
         records = from_feedback(work, into)
     return {record.id.removeprefix("feedback:"): record for record in records}
+
+
+def test_a_refusal_reads_the_same_to_people_and_to_the_reader() -> None:
+    assert NOT_HELD == REFUSAL
 
 
 def test_what_feedback_teaches(store: SqlStore, handbook: str) -> None:
