@@ -12,7 +12,7 @@ from rag.domain import Adapter, AdapterState
 from ui.complaints import complaints
 from ui.measured import Measured, measured
 from ui.moments import counted, moment
-from ui.run_view import table
+from ui.run_view import gate_view, table
 from ui.untrusted import label
 
 _COLOURS = {
@@ -37,6 +37,8 @@ def adapters_view(
             for name, rows in effects(adapter.card):
                 st.markdown(f"**{label(name)}**")
                 st.table(table(rows), border="horizontal")
+            effect = adapter.card.get("effect")
+            gate_view(effect.get("gate") if isinstance(effect, Mapping) else None)
             with st.popover("Card", icon=":material/description:"):
                 st.json(dict(adapter.card))
             if admin:

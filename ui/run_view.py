@@ -49,13 +49,18 @@ def _facts(run: Run) -> None:
     failed = report.get("failed")
     if isinstance(failed, int) and failed:
         st.error(f"{counted(failed, 'sample')} failed; no number below holds them.")
-    gate = report.get("gate")
-    if isinstance(gate, Mapping):
-        if gate.get("passed"):
-            st.success("The gate was passed.", icon=":material/verified:")
-        else:
-            reasons = "; ".join(label(str(reason)) for reason in gate.get("reasons", ()))
-            st.error(f"The gate was not passed: {reasons}", icon=":material/block:")
+    gate_view(report.get("gate"))
+
+
+def gate_view(gate: object) -> None:
+    """What the gate said; nothing where there was none."""
+    if not isinstance(gate, Mapping):
+        return
+    if gate.get("passed"):
+        st.success("The gate was passed.", icon=":material/verified:")
+    else:
+        reasons = "; ".join(label(str(reason)) for reason in gate.get("reasons", ()))
+        st.error(f"The gate was not passed: {reasons}", icon=":material/block:")
 
 
 def _tiles(run: Run) -> None:

@@ -31,7 +31,13 @@ def register(house: House, name: str) -> None:
         folder=f"adapters/{name}",
         state=AdapterState.CANDIDATE,
         collection=None,
-        card={"effect": {"staff.jsonl": {"metrics": {"right": effect}}}, "steps": 100},
+        card={
+            "steps": 100,
+            "effect": {
+                "candidate": {"run": "r1", "metrics": {"right": effect}},
+                "gate": {"passed": False, "reasons": ["right is 0.625, below 0.7"]},
+            },
+        },
         sources=(Source("d1", "v1"), Source("d1", "v2")),
         promoted=None,
         created=datetime(2026, 1, 1, tzinfo=UTC),
@@ -69,7 +75,8 @@ def test_an_adapter_is_promoted_and_rolled_back(house: House, opened: Open) -> N
     page = opened("quality")
     assert [each.label for each in page.expander] == ["staff · candidate"]
     assert "trained on 1 document of the library" in words(page)
-    assert "**effect › staff\\.jsonl › metrics**" in words(page)
+    assert "**effect › candidate › metrics**" in words(page)
+    assert "The gate was not passed: right is 0\\.625\\, below 0\\.7" in words(page)
     (effect,) = page.table
     assert effect.value.to_csv(index=False).splitlines()[1] == "right,0.625,0.500 to 0.750,40"
     settled(button(page, "Promote").click().run())
