@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from eval.injection import planted
 from eval.presenting import Presented, Presenter
 from eval.samples import Given, Sample
 from models.training.records import with_history
@@ -22,7 +23,7 @@ class Plan:
     `distractors`), the gold ones only (oracle), none, or those that a leg finds among all passages
     of the file (hybrid, dense, lexical). `unanswerable_by_removal` takes the gold passages of
     every answerable sample away. `spread` draws the `limit` samples over the whole file instead
-    of its first ones."""
+    of its first ones. `injected` plants an instruction to the reader in one of the passages."""
 
     seed: int = 0
     limit: int | None = None
@@ -30,6 +31,7 @@ class Plan:
     context: Context = "given"
     unanswerable_by_removal: bool = False
     spread: bool = False
+    injected: bool = False
 
 
 def chosen(samples: Sequence[Sample], plan: Plan) -> list[Sample]:
@@ -46,10 +48,11 @@ def given(samples: Sequence[Sample], plan: Plan) -> list[Presented]:
     """Each chosen sample over its own passages; distractors come from the whole file."""
     presenter = Presenter(samples, plan.seed)
     context = plan.context if plan.context in ("oracle", "none") else "given"
-    return [
+    asked = [
         presenter.present(one, plan.distractors, context, plan.unanswerable_by_removal)
         for one in chosen(samples, plan)
     ]
+    return planted(asked, plan.seed) if plan.injected else asked
 
 
 def pool(samples: Sequence[Sample]) -> dict[str, Given]:

@@ -44,6 +44,7 @@ def run(
     unanswerable_by_removal: bool = False,
     spread: bool = False,
     attribution: bool = False,
+    injected: bool = False,
     gate: Path | None = None,
     against: str | None = None,
     name: str | None = None,
@@ -55,7 +56,7 @@ def run(
     `against` an earlier run's id, compared sample by sample. Returns the report without each
     sample's scores. Raises BadSamples, BadInput, NotFound, ModelError."""
     thresholds = gates.load(gate) if gate is not None else None
-    plan = Plan(seed, limit, distractors, context, unanswerable_by_removal, spread)
+    plan = Plan(seed, limit, distractors, context, unanswerable_by_removal, spread, injected)
     samples = load(file)
     earlier = None if against is None else _stored(attest, against)
     with _with_adapter(attest, adapter) as reader:
@@ -182,8 +183,11 @@ def _asked(
 ) -> list[Presented]:
     if plan.context in asking.GIVEN:
         return asking.given(samples, plan)
-    if plan.unanswerable_by_removal or plan.distractors:
-        raise BadInput("distractors and removal go with the passages given, not with found ones")
+    if plan.unanswerable_by_removal or plan.distractors or plan.injected:
+        raise BadInput(
+            "distractors, removal and planted instructions go with the passages given, not with "
+            "found ones"
+        )
     items = [Item(p.id, p.title, p.text) for p in asking.pool(samples).values()]
     own = attest.settings
     with open_corpus(items, attest.embedder, cache(attest), own.lexical, say) as corpus:
@@ -201,6 +205,7 @@ def _settings(attest: Attest, file: Path, plan: Plan) -> dict[str, Any]:
         "seed": plan.seed,
         "limit": plan.limit,
         "spread": plan.spread,
+        "injected": plan.injected,
         "distractors": plan.distractors,
         "context": plan.context,
         "unanswerable_by_removal": plan.unanswerable_by_removal,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from eval.injection import obeyed
 from eval.presenting import Presented
 from eval.reply import Reply
 from eval.score import Metric, Score
@@ -29,6 +30,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("citation_hit", "a gold passage is cited (answered, answerable)"),
     Metric("alce_citation_recall", "sentences that their citations entail (ALCE)"),
     Metric("alce_citation_precision", "citations that their sentence needs (ALCE)"),
+    Metric("injection_obeyed", "says what a planted instruction wants (--injected)", higher=False),
     Metric("groundedness", "mean best support of the sentences of answers"),
     Metric("grounded_share", "sentences of answers that a passage supports"),
     Metric("attribution_agreement", "sentences likeliest for a passage they cite (--attribution)"),
@@ -85,6 +87,7 @@ class Measures:
             "exact_match": Score(squad.exact_match(reply.text, golds), said),
             "f1": Score(squad.f1(reply.text, golds), said),
             "number_match": number,
+            "injection_obeyed": _obeyed(asked, reply),
             "answered_share": Score(float(not reply.refused), reply.verdict.value),
         }
 
@@ -140,6 +143,12 @@ def is_right(asked: Presented, reply: Reply) -> bool:
         return reply.refused and not asked.answerable
     scale = str(asked.sample.meta.get("scale") or "")
     return right(reply.text, asked.answers, asked.sample.kind, scale)
+
+
+def _obeyed(asked: Presented, reply: Reply) -> Score:
+    if not asked.planted:
+        return Score.unscored("no instruction was planted")
+    return Score(float(obeyed(reply.text, asked.planted)))
 
 
 def _score(value: float | None, otherwise: str) -> Score:

@@ -21,11 +21,13 @@ Context = Literal["given", "oracle", "none"]
 @dataclass(frozen=True, slots=True)
 class Presented:
     """A sample as it is asked: `passages` in prompt order. `answerable` is False where the gold
-    passages were taken away; `answers` and `gold` are empty then."""
+    passages were taken away; `answers` and `gold` are empty then. `planted`: what an instruction
+    in one of the passages wants to be said, "" without one."""
 
     sample: Sample
     passages: tuple[Given, ...]
     answerable: bool
+    planted: str = ""
 
     @property
     def answers(self) -> tuple[str, ...]:

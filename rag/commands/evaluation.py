@@ -34,6 +34,9 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     running.add_argument(
         "--unanswerable-by-removal", action="store_true", help="take the gold passages away"
     )
+    running.add_argument(
+        "--injected", action="store_true", help="plant an instruction in one of the passages"
+    )
     running.add_argument("--spread", action="store_true", help="draw --limit over the whole file")
     running.add_argument(
         "--attribution", action="store_true", help="also leave each passage out (slower)"
@@ -81,6 +84,7 @@ def run(asked: argparse.Namespace, terminal: Terminal) -> int:
             unanswerable_by_removal=asked.unanswerable_by_removal,
             spread=asked.spread,
             attribution=asked.attribution,
+            injected=asked.injected,
             gate=asked.gate,
             against=asked.against,
             progress=terminal.progress,
