@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -136,7 +136,8 @@ class Adapter(nn.Module):
 
     def merge(self, model: Transformer) -> None:
         """Add the deltas into the base weights (only right for mode "all", or where the base
-        weights are no longer needed)."""
+        weights are no longer needed). The sum is made in float64 and rounded once, to the base's
+        type; what is merged cannot be taken out again."""
         for name, projection in _projections(model):
             if name not in self.deltas:
                 continue
@@ -220,35 +221,65 @@ class AdapterFiles:
 
 def describe_adapter(folder: Path) -> AdapterFiles:
     """Read the configuration of our own or of a plain PEFT adapter (full attention, all tokens).
-    Raises WeightsMissing or UnsupportedCheckpoint."""
-    path = folder / CONFIG
+    Raises WeightsMissing, WeightsCorrupt or UnsupportedCheckpoint."""
+    path, card_path = folder / CONFIG, folder / CARD
     if not path.is_file():
         raise WeightsMissing(f"{folder} holds no adapter ({CONFIG} is missing)")
-    peft = json.loads(path.read_text("utf-8"))
-    if peft.get("peft_type") != "LORA" or peft.get("use_dora") or peft.get("bias") != "none":
-        raise UnsupportedCheckpoint(f"{folder}: only plain LoRA adapters are supported")
-    card_path = folder / CARD
-    card = json.loads(card_path.read_text("utf-8")) if card_path.is_file() else {}
-    if "lora" in card:
-        raw = card["lora"] | {"targets": tuple(card["lora"]["targets"])}
-        config = LoraConfig(**raw)
-    else:
-        config = LoraConfig(
-            rank=int(peft["r"]),
-            alpha=float(peft["lora_alpha"])
-            * (math.sqrt(peft["r"]) if peft.get("use_rslora") else 1),
-            dropout=0.0,
-            targets=tuple(peft["target_modules"]),
-            mode="all",
-            reading="full",
-            markers=0,
+    try:
+        peft = json.loads(path.read_text("utf-8"))
+        card = json.loads(card_path.read_text("utf-8")) if card_path.is_file() else {}
+        _check_plain(peft, folder)
+        if "lora" in card:
+            config = LoraConfig(**card["lora"] | {"targets": tuple(card["lora"]["targets"])})
+        else:
+            config = _from_peft(peft, folder)
+        return AdapterFiles(folder, config, str(peft.get("base_model_name_or_path", "")), card)
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, SafetensorError) as exc:
+        raise WeightsCorrupt(f"the adapter's settings in {folder} cannot be read: {exc!r}") from exc
+
+
+# PEFT settings that change what the weights mean or where they belong.
+_OTHER_KINDS = (
+    "use_dora", "lora_bias", "rank_pattern", "alpha_pattern", "layers_to_transform",
+    "exclude_modules", "modules_to_save", "target_parameters", "fan_in_fan_out",
+)  # fmt: skip
+
+
+def _check_plain(peft: Mapping[str, Any], folder: Path) -> None:
+    set_ = [name for name in _OTHER_KINDS if peft.get(name)]
+    if peft.get("peft_type") != "LORA" or peft.get("bias", "none") != "none" or set_:
+        wrong = set_ or [f"peft_type {peft.get('peft_type')!r}, bias {peft.get('bias')!r}"]
+        raise UnsupportedCheckpoint(
+            f"{folder}: only plain LoRA adapters are supported, this one has {', '.join(wrong)}"
         )
-    return AdapterFiles(folder, config, str(peft.get("base_model_name_or_path", "")), card)
+
+
+def _from_peft(peft: Mapping[str, Any], folder: Path) -> LoraConfig:
+    """`alpha` holds rank-stabilised scaling too (alpha / sqrt(rank), arXiv 2312.03732)."""
+    rank = int(peft["r"])
+    named = peft["target_modules"]
+    if isinstance(named, str):  # a pattern: the weights say what it met
+        with safe_open(folder / WEIGHTS, framework="pt") as file:
+            named = [key.rsplit(".lora_", 1)[0] for key in file.keys()]  # noqa: SIM118
+    parts = {str(name).rpartition(".")[2] for name in named}
+    if unknown := parts - set(ALL_TARGETS):
+        raise UnsupportedCheckpoint(
+            f"{folder} adapts {min(unknown)}; adapters are supported on {', '.join(ALL_TARGETS)}"
+        )
+    return LoraConfig(
+        rank=rank,
+        alpha=float(peft["lora_alpha"]) * (math.sqrt(rank) if peft.get("use_rslora") else 1),
+        dropout=float(peft.get("lora_dropout") or 0.0),
+        targets=tuple(name for name in ALL_TARGETS if name in parts),
+        mode="all",
+        reading="full",
+        markers=0,
+    )
 
 
 def load_adapter(folder: Path, model: Transformer) -> Adapter:
-    """Read an adapter for `model`. Raises WeightsMissing, WeightsCorrupt (another base's shapes)
-    or UnsupportedCheckpoint."""
+    """Read an adapter for `model`, as float32 weights that are not in training. Raises
+    WeightsMissing, WeightsCorrupt (another base's shapes) or UnsupportedCheckpoint."""
     files = describe_adapter(folder)
     adapter = Adapter(model, files.config)
     try:
