@@ -154,9 +154,11 @@ def read(base: Checkpoint, weights: Weights | None) -> Generator:
 
 
 def shipped(settings: Settings) -> Weights | None:
-    """The adapter that comes with the settings' model, if there is one."""
-    folder = SHIPPED_ADAPTERS / settings.model
-    return Weights(settings.model, folder) if folder.is_dir() else None
+    """The adapter that comes with the settings' model, if there is one; a model that is named by
+    its path has none."""
+    named = settings.model
+    folder = SHIPPED_ADAPTERS / named
+    return Weights(named, folder) if Path(named).name == named and folder.is_dir() else None
 
 
 def forced(settings: Settings) -> Weights | None:

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
-from typing import Final, Literal
 
 from eval.tuning.licence import licence_beside
 from eval.tuning_data import from_csv, from_documents, from_feedback, held_passages, lineage
@@ -19,8 +19,17 @@ from rag.model_errors import model_errors
 from rag.ports import UnitOfWork
 from rag.reach import collection_for
 
-Kind = Literal["records", "csv", "feedback", "documents"]
-KINDS: Final[tuple[Kind, ...]] = ("records", "csv", "feedback", "documents")
+
+class Kind(StrEnum):
+    RECORDS = "records"  # a file in the schema of samples
+    CSV = "csv"
+    FEEDBACK = "feedback"  # of a collection
+    DOCUMENTS = "documents"  # of a collection
+
+    @property
+    def held(self) -> bool:
+        """Whether it comes from a collection and not from a file."""
+        return self in (Kind.FEEDBACK, Kind.DOCUMENTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +94,8 @@ def gather(
 
 def collections_of(named: Sequence[Named], scope: str | None) -> list[str]:
     """The names of the collections whose words the adapter will know."""
-    held = [one.name for one in named if one.kind in ("feedback", "documents")]
-    if scope is not None and any(one.kind == "csv" for one in named):
+    held = [one.name for one in named if one.kind.held]
+    if scope is not None and any(one.kind is Kind.CSV for one in named):
         held.append(scope)
     return list(dict.fromkeys(held))
 
@@ -95,14 +104,14 @@ def _read(
     work: UnitOfWork, who: Principal, one: Named, scope: str | None, seed: int
 ) -> Iterator[Record]:
     """Data sets of one kind from several places are told apart by their place's name."""
-    if one.kind == "records":
+    if one.kind is Kind.RECORDS:
         with model_errors():
             yield from read_records(Path(one.name))
         return
-    if one.kind == "csv":
+    if one.kind is Kind.CSV:
         inside = None if scope is None else _id(work, who, scope)
         found = from_csv(Path(one.name), held_passages(work, inside) if inside else ())
-    elif one.kind == "feedback":
+    elif one.kind is Kind.FEEDBACK:
         found = from_feedback(work, _id(work, who, one.name))
     else:
         found = from_documents(work, _id(work, who, one.name), seed)
@@ -115,7 +124,7 @@ def _id(work: UnitOfWork, who: Principal, name: str) -> str:
 
 
 def _used(one: Named, records: int) -> Used:
-    if one.kind in ("feedback", "documents"):
+    if one.kind.held:
         return Used(one.kind, one.name, one.weight, records, licence="of the collection")
     path = Path(one.name)
     return Used(one.kind, path.name, one.weight, records, sha256_of(path), licence_beside(path))

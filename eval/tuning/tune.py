@@ -52,7 +52,7 @@ class Tuning:
 
     def data(self) -> dict[str, Any]:
         """What decides which records are gathered."""
-        sources = [[one.kind, one.name, one.weight] for one in self.sources]
+        sources = [[one.kind.value, one.name, one.weight] for one in self.sources]
         return {"sources": sources, "collection": self.collection, "seed": self.seed}
 
 
@@ -68,7 +68,7 @@ def tune(
     Raises BadName, BadInput, BadSamples, Conflict, NotPermitted, UnknownCollection, UnknownAdapter,
     DiskFull, ModelError (TrainingError)."""
     adapters.require_name(asked.name)
-    scope = _scope(attest, who, asked)
+    scope, within = _scope(attest, who, asked)
     run = folder_of(attest.settings.data, asked.name)
     gathered = snapshot.kept(run, asked.data())
     known = _known(attest, asked.name)
@@ -83,7 +83,7 @@ def tune(
         if (weights := attest.settings.data / "adapters" / asked.name).exists():
             raise Conflict(f"{weights} is there, but not registered; choose another --name")
         with attest.store() as work:
-            gathered = gather(work, who, asked.sources, asked.collection, asked.seed)
+            gathered = gather(work, who, asked.sources, within, asked.seed)
         snapshot.keep(run, asked.data(), gathered)
     readers = AdaptedReaders(attest.settings, attest.store)
     start = _start(attest, asked, readers, scope)
@@ -125,10 +125,10 @@ def plan_of(asked: Tuning, gathered: Gathered, start: Weights | None) -> Plan:
     )
 
 
-def _scope(attest: Attest, who: Principal, asked: Tuning) -> str | None:
-    """The collection (id) whose questions the adapter may answer. One that learnt the words of a
-    collection may say them to whoever asks it, so it answers there only, unless `every` says that
-    this is meant. Raises BadInput, UnknownCollection, NotPermitted."""
+def _scope(attest: Attest, who: Principal, asked: Tuning) -> tuple[str | None, str | None]:
+    """The collection (id and name) whose questions the adapter may answer. One that learnt the
+    words of a collection may say them to whoever asks it, so it answers there only, unless `every`
+    says that this is meant. Raises BadInput, UnknownCollection, NotPermitted."""
     learnt = collections_of(asked.sources, asked.collection)
     if asked.every and asked.collection is not None:
         raise BadInput("the adapter is for one collection or for every one; name either")
@@ -144,7 +144,7 @@ def _scope(attest: Attest, who: Principal, asked: Tuning) -> str | None:
     with attest.store() as work:
         scope = None if named is None else collection_for(work, named, who, Right.MANAGE).id
         adapters.require_right(work, who, scope)
-    return scope
+    return scope, named
 
 
 def _known(attest: Attest, name: str) -> Adapter | None:

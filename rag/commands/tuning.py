@@ -146,9 +146,9 @@ def _tuning(asked: argparse.Namespace) -> Tuning:
 
 
 def _sources(asked: argparse.Namespace) -> list[Named]:
-    from eval.tuning.sources import KINDS, Named
+    from eval.tuning.sources import Kind, Named
 
-    return [Named(kind, *_weighed(text)) for kind in KINDS for text in getattr(asked, kind)]
+    return [Named(kind, *_weighed(text)) for kind in Kind for text in getattr(asked, kind.value)]
 
 
 def _weighed(text: str) -> tuple[str, float]:

@@ -70,3 +70,14 @@ def test_files_that_are_no_gate(tmp_path: Path, text: str) -> None:
         ruling(tmp_path, text)
     with pytest.raises(BadInput, match="cannot be used"):
         gate.load(tmp_path / "missing.toml")
+
+
+def test_a_difference_to_an_earlier_run(tmp_path: Path) -> None:
+    text = '[difference]\nright = { at_least = -0.05, by = "low" }\n'
+    assert not ruling(tmp_path, text).passed  # nothing was compared
+    row = {"value": 0.02, "low": -0.03, "high": 0.07, "n": 50}
+    report = REPORT | {"against": {"run": "r", "differences": {"right": row}}}
+    assert ruling(tmp_path, text, report).passed
+    stricter = text.replace("-0.05", "0.0")
+    (_, why) = ruling(tmp_path, stricter, report).reasons
+    assert why.startswith("NOT MET: against.differences.right.low")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -141,3 +142,41 @@ def test_a_folder_that_cannot_be_read(tmp_path: Path) -> None:
     ):
         with pytest.raises(UnsupportedCheckpoint):
             use()
+
+
+@pytest.mark.parametrize(
+    ("modules", "dimension"),
+    [
+        ({"Pooling": {"word_embedding_dimension": 24, "pooling_mode_mean_tokens": True}}, 24),
+        (
+            {
+                "Pooling": {
+                    "word_embedding_dimension": 24,
+                    "pooling_mode_cls_token": True,
+                    "pooling_mode_max_tokens": True,
+                }
+            },
+            48,
+        ),
+        ({"Pooling": {"embedding_dimension": 24, "pooling_mode": ["mean", "max"]}}, 48),
+        ({"Pooling": {"embedding_dimension": 24, "pooling_mode": "mean"}}, 24),
+        ({"Pooling": {"word_embedding_dimension": 24}, "Dense": {"out_features": 7}}, 7),
+        ({}, None),
+        ({"Pooling": {}}, None),
+    ],
+)
+def test_the_dimension_is_read_without_the_weights(
+    tmp_path: Path, modules: dict[str, dict[str, object]], dimension: int | None
+) -> None:
+    listed = [{"path": "", "type": "sentence_transformers.models.Transformer"}]
+    for number, (kind, config) in enumerate(modules.items(), 1):
+        listed.append({"path": f"{number}_{kind}", "type": f"sentence_transformers.models.{kind}"})
+        (tmp_path / f"{number}_{kind}").mkdir()
+        (tmp_path / f"{number}_{kind}" / "config.json").write_text(json.dumps(config))
+    (tmp_path / "modules.json").write_text(json.dumps(listed))
+    embedder = SentenceEmbedder(tmp_path)
+    if dimension is None:
+        with pytest.raises(UnsupportedCheckpoint, match="how long"):
+            _ = embedder.dimension
+    else:
+        assert embedder.dimension == dimension
