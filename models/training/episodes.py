@@ -96,6 +96,8 @@ class EpisodeSampler:
         for _ in range(_TRIES):
             dataset = self._random.choices(self._datasets, weights)[0]
             pool, records = self._pool(dataset)
+            if self._refused < self._settings.unanswerable * (self._refused + self._answered):
+                pool = self._without_one(pool, records)
             # As many stay away as questions are to be refused, also where the pool is small.
             most = max(1, round(len(pool) * (1 - self._settings.unanswerable)))
             shown = self._random.sample(pool, min(self._random.choice(self._settings.shown), most))
@@ -104,7 +106,9 @@ class EpisodeSampler:
                 full = self._random.random() < self._settings.full
                 if self._random.random() < self._settings.injected:
                     at = self._random.randrange(len(shown))
-                    shown[at] = plant(shown[at], self._random)
+                    planted = plant(shown[at], self._random)
+                    if _hold_the_same(shown[at], planted, examples):
+                        shown[at] = planted
                 return Episode(tuple(shown), tuple(examples), full)
         raise NoRecords(
             f"{_TRIES} draws gave no question: every answer stands in several passages, or the "
@@ -131,6 +135,17 @@ class EpisodeSampler:
                 records[record.id] = record
                 taken += bool(new)
         return list(pool.values()), list(records.values())
+
+    def _without_one(
+        self, pool: list[TrainingPassage], records: list[Record]
+    ) -> list[TrainingPassage]:
+        """Without all that came with one of the answerable questions, so that it is refused: where
+        questions have many passages, chance alone would hardly ever leave out all of them."""
+        answerable = [record for record in records if record.answerable]
+        if not answerable:
+            return pool
+        away = {p.id for p in self._random.choice(answerable).passages}
+        return [p for p in pool if p.id not in away] or pool
 
     def _examples(self, shown: Sequence[TrainingPassage], records: list[Record]) -> list[Example]:
         """Answerable and unanswerable questions over `shown`, mixed as the settings ask."""
@@ -182,3 +197,13 @@ def _given_away(record: Record, others: Sequence[TrainingPassage], cited: tuple[
             return True
     # Nearly every passage holds a "no".
     return record.kind != "yesno" and any(contains_answer(p, record.answers) for p in others)
+
+
+def _hold_the_same(
+    one: TrainingPassage, other: TrainingPassage, examples: Sequence[Example]
+) -> bool:
+    """Whether both spell out the answers of the same questions."""
+    return all(
+        contains_answer(one, e.record.answers) == contains_answer(other, e.record.answers)
+        for e in examples
+    )

@@ -70,16 +70,22 @@ def test_only_the_cited_passages_answer(records: list[Record]) -> None:
                 assert not any(contains_answer(p, record.answers) for p in others)
 
 
-@settings(max_examples=30)
-@given(st.integers(2, 9), st.integers(1, 6), st.integers(0, 99))
-def test_a_third_is_refused_in_the_long_run(passages: int, asked: int, seed: int) -> None:
-    """Also where no question was written to be refused, and where the passages are few."""
-    shown = [TrainingPassage(f"p{n}", "", f"Number {n * 111}.") for n in range(passages)]
-    records = [
-        Record(f"{n}.{k}", "made", "d", "Which?", (p,), (p.id,), (p.text[7:-1],), "span", "x")
-        for n, p in enumerate(shown)
-        for k in range(asked)
-    ]
+@settings(max_examples=40)
+@given(st.integers(2, 9), st.integers(1, 3), st.integers(1, 6), st.integers(0, 99), st.booleans())
+def test_a_third_is_refused_in_the_long_run(
+    groups: int, own: int, asked: int, seed: int, spans: bool
+) -> None:
+    """Also where no question was written to be refused, where the passages are few, and where each
+    question came with several of them."""
+    kind = "span" if spans else "yesno"
+    records = []
+    for n in range(groups):
+        texts = [f"Number {(n * 3 + k) * 111}." for k in range(own)]
+        shown = tuple(TrainingPassage(f"p{n}.{k}", "", text) for k, text in enumerate(texts))
+        records += [
+            Record(f"{n}/{k}", "made", "d", "Which?", shown, (f"p{n}.0",), (texts[0],), kind, "x")
+            for k in range(asked)
+        ]
     sampler = EpisodeSampler(records, EpisodeSettings(), seed)
     examples = [e for _ in range(300) for e in sampler.draw().examples]
     refused = sum(not e.cited for e in examples) / len(examples)
