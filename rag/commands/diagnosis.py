@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from rag.domain import LOCAL_USER, Answer, Collection, Filter
+from rag.domain import LOCAL_USER, AdapterState, Answer, Collection, Filter
 from rag.errors import AttestError, BrokerUnavailable, Corrupt, NotFound
 from rag.ports import Delta, Row
 
@@ -37,6 +37,7 @@ def diagnose(attest: Attest, answers: int, progress: Callable[[str], None]) -> l
         "quotes": lambda: _quotes(attest, answers),
         "broker": lambda: _broker(attest),
         "weights": lambda: _weights(attest),
+        "adapters": lambda: _adapters(attest),
         "disk": lambda: _disk(attest),
     }
     found: list[Checked] = []
@@ -177,6 +178,25 @@ def _weights(attest: Attest) -> Iterator[Checked]:
             else:
                 path = located(name, attest.settings.model_folder)
                 yield Checked(f"weights: {name}", "ok", f"{path}, of your own")
+
+
+def _adapters(attest: Attest) -> Iterator[Checked]:
+    """Every promoted one is there, with the hash it was registered by."""
+    from models.lora import WEIGHTS
+    from models.manifest import sha256_of
+    from rag.adapters import weights_of
+
+    with attest.store() as work:
+        held = [each for each in work.adapters.all() if each.state is AdapterState.PROMOTED]
+    for adapter in held:
+        try:
+            found = sha256_of(weights_of(adapter, attest.settings.data) / WEIGHTS)
+        except (AttestError, OSError) as exc:
+            yield Checked(f"adapter: {adapter.name}", "broken", str(exc))
+            continue
+        same = found == adapter.digest
+        detail = "the hash it was registered by" if same else f"its weights were changed: {found}"
+        yield Checked(f"adapter: {adapter.name}", "ok" if same else "broken", detail)
 
 
 def _disk(attest: Attest) -> Iterator[Checked]:

@@ -19,6 +19,7 @@ from models.fake import HashEmbedder
 from models.training.train import Progress
 from rag.bootstrap import Attest, open_attest
 from rag.cli import main
+from rag.commands.diagnosis import diagnose
 from rag.domain import LOCAL_USER, AdapterState, Right
 from rag.errors import BadInput, Conflict, TrainingError, UnknownAdapter, WeightsCorrupt
 from rag.settings import load_settings
@@ -288,6 +289,8 @@ def test_registered_weights_that_were_changed_are_refused(
     promote(attest.store, LOCAL_USER, data, "a")
     weights = "adapter_model.safetensors"
     (data / "adapters/a" / weights).write_bytes((data / other.folder / weights).read_bytes())
+    (found,) = [one for one in diagnose(attest, 0, str) if one.check == "adapter: a"]
+    assert found.state == "broken"
     with pytest.raises(WeightsCorrupt, match="registered as 'a'"):
         attest.answering.ask(LOCAL_USER, "house", "How long does the security review take?")
 
