@@ -10,7 +10,7 @@ from rag.cite import Cited, attribute
 from rag.confidence import Confidence, Signals
 from rag.domain import Box, Citation, Draft, Passage, Said, Verdict
 from rag.ports import Piece, Verifier
-from rag.sentences import marked_sentences
+from rag.sentences import closed, marked_sentences
 
 Boxes = Callable[[str, int, int], tuple[Box, ...]]  # (version, start, end) -> where it stands
 
@@ -110,12 +110,14 @@ class Reading:
     def _verified(self, whole: bool) -> Iterator[Said]:
         if self._draft.text.strip() == self._refusal:
             return
-        found = marked_sentences(self._draft.text, len(self._passages))
-        # The newest sentence may still get another marker; it waits for the next one or the end.
-        ready = found if whole else found[:-1]
-        for text, markers in ready[self._handled :]:
+        count = len(self._passages)
+        text = self._draft.text if whole else closed(self._draft.text, count)
+        ready = marked_sentences(text, count)
+        for number in range(self._handled, len(ready)):
             self._handled += 1
-            said = self._said(text, markers)
+            # One without a marker is checked against what the next marked one cites.
+            markers = next((marks for _, marks in ready[number:] if marks), ())
+            said = self._said(ready[number][0], markers)
             if said is None:
                 self._dropped += 1
                 continue

@@ -59,6 +59,20 @@ def marked_sentences(text: str, passages: int) -> list[tuple[str, tuple[int, ...
     return found
 
 
+def closed(text: str, passages: int) -> str:
+    """As much of a text that is still being written as ends in a run of markers to which nothing
+    can be added any more."""
+    valid = {f"[{n}]" for n in range(1, passages + 1)}
+    ends = [
+        run.end()
+        for run in re.finditer(r"(?:\s*\[\d+\])+", text)
+        if valid & set(re.findall(r"\[\d+\]", run[0]))
+    ]
+    if ends and not re.match(r"[\s.!?]*[^\s.!?\[]", text[ends[-1] :]):
+        ends.pop()  # the newest may get another marker
+    return text[: ends[-1]] if ends else ""
+
+
 def _split(found: list[tuple[str, tuple[int, ...]]], text: str, markers: tuple[int, ...]) -> None:
     parts = [" ".join(text[a:b].split()) for a, b in units(text)]
     found += [(part, ()) for part in parts[:-1]]

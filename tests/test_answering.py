@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
@@ -46,8 +47,8 @@ class Says(CopyGenerator):
     def generate(
         self, passages: Sequence[str], question: str, sampling: object
     ) -> Generator[Piece]:
-        for word in self._draft.split(" "):
-            yield Piece(f" {word}", 1, self._logprob)
+        for token in re.findall(r" ?\w+| ?[^\w ]", self._draft):  # a marker comes as [, 1 and ]
+            yield Piece(token, 1, self._logprob)
 
 
 @pytest.fixture
@@ -134,6 +135,26 @@ def test_what_is_supported_of_a_draft_is_partial(attest: Attest) -> None:
     answer = ask(attest, "When are the doors locked?")
     assert answer.verdict is Verdict.PARTIAL
     assert answer.text == "The doors are locked at 20:00 [1]"
+
+
+def test_a_full_stop_may_stand_before_the_marker(attest: Attest) -> None:
+    attest.generator = Says("The doors are locked at 20:00 every evening. [1]")
+    answer = ask(attest, "When are the doors locked?")
+    assert answer.verdict is Verdict.ANSWERED
+    assert answer.text == "The doors are locked at 20:00 every evening. [1]"
+
+
+def test_a_sentence_without_a_marker_is_checked_against_the_next_one(attest: Attest) -> None:
+    attest.generator = Says("The doors are locked. They are locked at 20:00 every evening. [1]")
+    answer = ask(attest, "When are the doors locked?")
+    assert answer.text == ("The doors are locked. [1] They are locked at 20:00 every evening. [1]")
+
+
+def test_a_sentence_that_the_next_marker_does_not_support_is_dropped(attest: Attest) -> None:
+    attest.generator = Says("The pool is closed. The doors are locked at 20:00 every evening. [1]")
+    answer = ask(attest, "When are the doors locked?")
+    assert answer.verdict is Verdict.PARTIAL
+    assert answer.text == "The doors are locked at 20:00 every evening. [1]"
 
 
 def test_an_unmarked_sentence_is_not_shown(attest: Attest) -> None:

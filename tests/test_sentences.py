@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.sentences import marked_sentences, units
+from rag.sentences import closed, marked_sentences, units
 
 
 def cut(text: str) -> list[str]:
@@ -54,3 +54,15 @@ def test_a_sentence_before_the_marked_one_stays_unmarked() -> None:
 
 def test_a_marker_of_no_passage_is_text() -> None:
     assert marked_sentences("See rule [7].", 3) == [("See rule [7].", ())]
+
+
+@given(st.lists(st.sampled_from(["It rains", ". ", " [1]", "[2]", " [", "9", "]", "\n", "Yes"])))
+def test_what_is_closed_stays_as_it_is(pieces: list[str]) -> None:
+    shown: list[tuple[str, tuple[int, ...]]] = []
+    text = ""
+    for piece in pieces:
+        text += piece
+        found = marked_sentences(closed(text, 2), 2)
+        assert found[: len(shown)] == shown
+        shown = found
+    assert marked_sentences(text, 2)[: len(shown)] == shown
