@@ -54,7 +54,8 @@ def run(
     cases, weights = _cases(attest, labelled, None if kept is None else kept.id, progress)
     fitting, measuring = halves(cases, labelled.seed, held_out)
     found = calibrate(fitting, wrong_rate)
-    settings = found.as_settings() | {
+    settings: dict[str, MetadataValue] = {
+        **found.as_settings(),
         "calibrated_for": weights,
         "calibrated_wrong_rate": wrong_rate,
         "calibrated_on": ", ".join(f"{f.name}@{_digest(f)}" for f in labelled.files),

@@ -6,7 +6,7 @@ and its audit entry in the same transaction.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rag.domain import Adapter, AdapterState, MetadataValue, Principal, Right
@@ -38,18 +38,27 @@ def register(store: Store, who: Principal, adapter: Adapter) -> Adapter:
         return work.adapters.get(adapter.name)
 
 
-def promote(store: Store, who: Principal, data: Path, name: str) -> tuple[Adapter, Adapter | None]:
+def promote(
+    store: Store, who: Principal, data: Path, name: str, *, ungated: bool = False
+) -> tuple[Adapter, Adapter | None]:
     """The adapter answers its scope's questions from the next one on. Returns it and the one it
     replaced. Raises UnknownAdapter (also when its weights are gone), NotPermitted, Conflict when
-    it is promoted already."""
+    it is promoted already or no gate let it pass; `ungated` overrules that, and the audit log
+    says so."""
     with store() as work:
         adapter = work.adapters.get(name)
         require_right(work, who, adapter.collection)
         if adapter.state is AdapterState.PROMOTED:
             raise Conflict(f"the adapter {name!r} is promoted already")
+        if not (ungated or passed(adapter)):
+            raise Conflict(
+                f"no gate has let the adapter {name!r} pass; measure it with `attest adapters "
+                f"measure {name} --samples FILE --gate FILE`, or overrule with --ungated"
+            )
         weights_of(adapter, data)
         before = work.adapters.promote(name)
-        detail = _on_record(adapter) | {"before": "" if before is None else before.name}
+        gate = "passed" if passed(adapter) else "overruled"
+        detail = _on_record(adapter) | {"gate": gate, "before": before.name if before else ""}
         work.audit.add(who.user, "promote adapter", name, detail)
         work.commit()
         return work.adapters.get(name), before
@@ -89,6 +98,13 @@ def retire(store: Store, who: Principal, name: str) -> Adapter:
         work.audit.add(who.user, "retire adapter", name, detail)
         work.commit()
         return work.adapters.get(name)
+
+
+def passed(adapter: Adapter) -> bool:
+    """Whether the last gate that it was measured by let it pass."""
+    effect = adapter.card.get("effect")
+    gate = effect.get("gate") if isinstance(effect, Mapping) else None
+    return bool(isinstance(gate, Mapping) and gate.get("passed"))
 
 
 def answering(work: UnitOfWork, base: str, collection: str | None) -> Adapter | None:

@@ -81,6 +81,14 @@ def _change(client: Client, adapter: Adapter) -> None:
             if st.button("Roll back", key=back, icon=":material/undo:"):
                 client.roll_adapter_back(adapter.name)
                 st.rerun()
+        elif not _passed(adapter):
+            st.caption("It can be promoted once a gate has let it pass.")
         elif st.button("Promote", key=f"promote-{adapter.name}", icon=":material/publish:"):
             client.promote_adapter(adapter.name)
             st.rerun()
+
+
+def _passed(adapter: Adapter) -> bool:
+    effect = adapter.card.get("effect")
+    gate = effect.get("gate") if isinstance(effect, Mapping) else None
+    return isinstance(gate, Mapping) and bool(gate.get("passed"))

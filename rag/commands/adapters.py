@@ -29,12 +29,17 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     listing.set_defaults(run=list_)
     for verb, run, about in (
         ("show", show, "an adapter's card"),
-        ("promote", promote, "let it answer from the next question on"),
         ("retire", retire, "never to be used again, unless it is promoted anew"),
     ):
         one = verbs.add_parser(verb, parents=[common], help=about)
         one.add_argument("name", metavar="NAME")
         one.set_defaults(run=run)
+    raising = verbs.add_parser(
+        "promote", parents=[common], help="let it answer from the next question on"
+    )
+    raising.add_argument("name", metavar="NAME")
+    raising.add_argument("--ungated", action="store_true", help="although no gate let it pass")
+    raising.set_defaults(run=promote)
     back = verbs.add_parser("rollback", parents=[common], help="bring the earlier one back")
     back.add_argument("--collection", metavar="NAME", help="of this collection's own adapters")
     back.add_argument("--base", default="", help="where adapters of several models are promoted")
@@ -68,7 +73,9 @@ def promote(asked: argparse.Namespace, terminal: Terminal) -> int:
 
     with opened(asked) as attest:
         who = acting(asked, attest)
-        now, before = adapters.promote(attest.store, who, _data(attest), asked.name)
+        now, before = adapters.promote(
+            attest.store, who, _data(attest), asked.name, ungated=asked.ungated
+        )
     replaced = f" in place of {before.identity}" if before else ""
     document: Json = {
         "adapter": adapter_json(now),

@@ -118,7 +118,9 @@ def outcome_text(adapter: Any, effect: dict[str, Any] | None) -> str:
     if effect is not None:
         lines += effect_text(effect)
     elif adapter.state.value == "candidate":
-        lines.append(f"not in use yet: attest adapters promote {adapter.name}")
+        lines.append(
+            f"not in use yet: attest adapters measure {adapter.name} --samples FILE --gate FILE"
+        )
     return "\n".join(lines)
 
 

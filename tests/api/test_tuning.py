@@ -28,7 +28,10 @@ def lines(folder: Path, steps: range, **changed: Any) -> Path:
     return folder / "losses.jsonl"
 
 
-def adapter(name: str, collection: str | None = None) -> Adapter:
+MEASURED = {"value": 0.5, "low": None, "n": 3}
+
+
+def adapter(name: str, collection: str | None = None, passed: bool = True) -> Adapter:
     return Adapter(
         name=name,
         base="base@1",
@@ -36,7 +39,7 @@ def adapter(name: str, collection: str | None = None) -> Adapter:
         folder=f"adapters/{name}",
         state=AdapterState.CANDIDATE,
         collection=collection,
-        card={"steps": 12, "effect": {"right": {"value": 0.5, "low": None, "n": 3}}},
+        card={"steps": 12, "effect": {"right": MEASURED, "gate": {"passed": passed}}},
         sources=(Source("d1", "v1"),),
         promoted=None,
         created=datetime(2026, 1, 1, tzinfo=UTC),
@@ -101,5 +104,8 @@ def test_promoting_and_taking_back(house: House, signed_in: As) -> None:
     assert [each.state.value for each in ada.adapters()] == ["promoted", "retired"]
     assert [each.name for each in ada.roll_adapter_back("two")] == ["two", "one"]
     assert [each.name for each in ada.roll_adapter_back("one")] == ["one"]
+    registered(house, adapter("poor", passed=False))
+    with pytest.raises(Conflict, match="no gate has let"):
+        ada.promote_adapter("poor")
     with pytest.raises(UnknownAdapter):
         ada.promote_adapter("three")

@@ -215,7 +215,8 @@ def test_a_gate_refuses_and_another_lets_pass(
     measured = ("--samples", samples, "--distractors", 2)
     line = ("tune", "--name", "a", "--records", records, "--start", "none", "--steps", 2)
     code, said = command(*line, "--gate", strict, *measured)
-    assert (code, said["adapter"]["state"]) == (1, "candidate")
+    assert "adapter" in said, said
+    assert (code, said["adapter"]["state"]) == (1, "candidate"), said
     assert any("NOT MET: metrics.right" in why for why in said["effect"]["gate"]["reasons"])
     code, said = command("adapters", "measure", "a", *measured, "--gate", mild)
     assert (code, said["adapter"]["state"]) == (0, "promoted"), said
@@ -244,9 +245,12 @@ def test_promotion_and_rollback_hold_from_the_next_question_on(
         ).replay.adapter
 
     assert answered_by() == "none"
-    identities = [command("adapters", "promote", name)[1]["adapter"]["identity"] for name in "a"]
+    identities = [
+        command("adapters", "promote", name, "--ungated")[1]["adapter"]["identity"] for name in "a"
+    ]
     assert answered_by() == identities[0]
-    code, said = command("adapters", "promote", "b")
+    assert command("adapters", "promote", "b")[1]["error"] == "conflict"  # no gate yet
+    code, said = command("adapters", "promote", "b", "--ungated")
     assert said["before"]["name"] == "a"
     assert answered_by() == said["adapter"]["identity"]
     code, said = command("adapters", "rollback")
@@ -264,7 +268,7 @@ def test_an_answer_is_replayed_by_the_adapter_that_wrote_it(
     with_none = attest.answering.ask(LOCAL_USER, "house", "How long does the security review take?")
     for name in "ab":
         tune(attest, LOCAL_USER, asked(name, records, seed=ord(name)), quiet)
-        command("adapters", "promote", name)
+        command("adapters", "promote", name, "--ungated")
         stored = attest.answering.ask(
             LOCAL_USER, "house", "How long does the security review take?"
         )
@@ -286,7 +290,7 @@ def test_registered_weights_that_were_changed_are_refused(
     other = tune(attest, LOCAL_USER, asked("b", records, steps=2, seed=5), quiet)
     from rag.adapters import promote
 
-    promote(attest.store, LOCAL_USER, data, "a")
+    promote(attest.store, LOCAL_USER, data, "a", ungated=True)
     weights = "adapter_model.safetensors"
     (data / "adapters/a" / weights).write_bytes((data / other.folder / weights).read_bytes())
     (found,) = [one for one in diagnose(attest, 0, str) if one.check == "adapter: a"]

@@ -22,7 +22,7 @@ def trained(folder: Path, steps: int) -> None:
     (folder / "losses.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
-def register(house: House, name: str) -> None:
+def register(house: House, name: str, passed: bool = True) -> None:
     effect = {"value": 0.625, "low": 0.5, "high": 0.75, "n": 40}
     adapter = Adapter(
         name=name,
@@ -35,7 +35,10 @@ def register(house: House, name: str) -> None:
             "steps": 100,
             "effect": {
                 "candidate": {"run": "r1", "metrics": {"right": effect}},
-                "gate": {"passed": False, "reasons": ["right is 0.625, below 0.7"]},
+                "gate": {
+                    "passed": passed,
+                    "reasons": [] if passed else ["right is 0.625, below 0.7"],
+                },
             },
         },
         sources=(Source("d1", "v1"), Source("d1", "v2")),
@@ -76,13 +79,20 @@ def test_an_adapter_is_promoted_and_rolled_back(house: House, opened: Open) -> N
     assert [each.label for each in page.expander] == ["staff · candidate"]
     assert "trained on 1 document of the library" in words(page)
     assert "**effect › candidate › metrics**" in words(page)
-    assert "The gate was not passed: right is 0\\.625\\, below 0\\.7" in words(page)
     (effect,) = page.table
     assert effect.value.to_csv(index=False).splitlines()[1] == "right,0.625,0.500 to 0.750,40"
     settled(button(page, "Promote").click().run())
     assert [each.label for each in page.expander] == ["staff · promoted"]
     settled(button(page, "Roll back").click().run())
     assert [each.label for each in page.expander] == ["staff · retired"]
+
+
+def test_an_adapter_that_the_gate_did_not_let_pass(house: House, opened: Open) -> None:
+    register(house, "staff", passed=False)
+    page = opened("quality")
+    assert "The gate was not passed: right is 0\\.625\\, below 0\\.7" in words(page)
+    assert "once a gate has let it pass" in words(page)
+    assert not [each for each in page.button if each.label == "Promote"]
 
 
 def test_an_adapter_whose_weights_are_gone(house: House, opened: Open) -> None:
