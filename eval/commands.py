@@ -25,6 +25,7 @@ from rag.attribution import attribution as about
 from rag.bootstrap import Attest, open_attest
 from rag.domain import Leg
 from rag.errors import BadInput
+from rag.verifiers import ChosenVerifiers, Method
 
 Report = dict[str, Any]
 text = reports.text
@@ -132,15 +133,16 @@ def verifier(
     attest: Attest,
     files: Sequence[Path],
     *,
-    method: str | None = None,
+    method: Method | None = None,
     seed: int = 0,
     progress: Say | None = None,
 ) -> Report:
     """How well a verifier tells supported claims from others: AUROC and balanced accuracy of each
     file of labelled pairs. `method` replaces the verifier of the settings. Nothing is stored.
     Raises BadSamples, BadSettings, ModelError."""
-    measured = attest.verifiers.named(method) if method else attest.verifier
-    return verifying.measure(measured, files, seed, progress)
+    chosen = method or attest.settings.verifier
+    verifier = ChosenVerifiers(chosen, lambda: attest.embedder).now()
+    return verifying.measure(verifier, files, attest.settings.min_support, seed, progress)
 
 
 def shown(report: Report) -> Report:

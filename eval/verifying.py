@@ -21,10 +21,10 @@ from rag.ports import Verifier
 
 
 def measure(
-    verifier: Verifier, files: Sequence[Path], seed: int, say: Say | None
+    verifier: Verifier, files: Sequence[Path], min_support: float, seed: int, say: Say | None
 ) -> dict[str, Any]:
-    """AUROC and balanced accuracy of each file. A file whose pairs form groups has two rows: its
-    groups by their best pair, and its pairs. Raises BadSamples."""
+    """AUROC, and balanced accuracy at `min_support`, of each file. A file whose pairs form groups
+    has two rows: its groups by their best pair, and its pairs. Raises BadSamples."""
     rows: dict[str, Any] = {}
     total = 0
     for file in files:
@@ -35,16 +35,16 @@ def measure(
         if grouped:
             best, supported = best_of_groups(scores, pairs)
             title = f"{name}, best window"
-            rows[title] = _row(best, supported, verifier.min_support, seed) | each
+            rows[title] = _row(best, supported, min_support, seed) | each
         title = f"{name}, each window" if grouped else name
         labels = [pair.supported for pair in pairs]
-        rows[title] = _row(scores, labels, verifier.min_support, seed) | each
+        rows[title] = _row(scores, labels, min_support, seed) | each
     return {
         "id": uuid.uuid4().hex,
         "kind": "verifier",
         "name": verifier.identity,
         "created": datetime.now(UTC).isoformat(),
-        "settings": {"seed": seed, "min_support": verifier.min_support},
+        "settings": {"seed": seed, "min_support": min_support},
         "n": total,
         "files": rows,
     }

@@ -29,11 +29,12 @@ from rag.domain import (
 )
 from rag.errors import EmptyQuestion, QuestionTooLong, UnknownAnswer
 from rag.pack import pack
-from rag.ports import Embedder, Generator, Generators, Reranker, SearchIndex, Store, Verifier
+from rag.ports import Embedder, Generator, Generators, Reranker, SearchIndex, Store, Verifiers
 from rag.prompt import shown
 from rag.reach import answer_for, collection_for
 from rag.reading import Boxes, Limits, Reading, Result
 from rag.retrieve import Fuse, Retrieved, retrieve
+from rag.verify import Lexical
 
 Event = Found | Said | Answer
 
@@ -76,7 +77,7 @@ class Answering:
     embedder: Callable[[], Embedder]  # neither it nor a reader is loaded before it is needed
     readers: Generators
     reranker: Reranker
-    verifier: Verifier
+    verifiers: Verifiers
     fuse: Callable[[Collection], Fuse]
     boxes: Boxes
     policy: Policy
@@ -192,7 +193,7 @@ class Answering:
             )
         reader = self.readers.named(kept.adapter)
         frame = self._frame(reader, passages, kept.generation, {})
-        settings = {**frame.settings, **kept.settings, "verifier": self.verifier.identity}
+        settings = {**frame.settings, "verifier": Lexical.identity, **kept.settings}
         frame = replace(frame, sampling=kept.sampling, settings=settings)
         reading = self._read(reader, stored.question, passages, frame)
         for _ in reading:
@@ -263,7 +264,7 @@ class Answering:
             reader.prompt_version,
             self.policy.sampling,
             tuple(p.chunk.id for p in passages),
-            {**limits.as_settings(), "verifier": self.verifier.identity},
+            {**limits.as_settings(), "verifier": self.verifiers.now().identity},
         )
 
     def _read(
@@ -271,9 +272,8 @@ class Answering:
     ) -> Reading:
         pieces = reader.generate([shown(p) for p in passages], question, frame.sampling)
         limits = Limits.from_settings(frame.settings)
-        return Reading(
-            pieces, question, passages, limits, reader.refusal, self.boxes, self.verifier
-        )
+        verifier = self.verifiers.named(str(frame.settings["verifier"]))
+        return Reading(pieces, question, passages, limits, reader.refusal, self.boxes, verifier)
 
     def _answer(
         self,

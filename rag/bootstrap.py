@@ -13,14 +13,23 @@ from rag.domain import Box, Collection, Passage, Sampling
 from rag.fuse import convex, rrf
 from rag.layout import Layout, boxes_for, load_layout
 from rag.model_errors import model_errors
-from rag.ports import Blobs, Embedder, Generator, Generators, Reranker, SearchIndex, Verifier
+from rag.ports import (
+    Blobs,
+    Embedder,
+    Generator,
+    Generators,
+    Reranker,
+    SearchIndex,
+    Verifier,
+    Verifiers,
+)
 from rag.readers import AdaptedReaders, OneReader
 from rag.retrieve import Fuse
 from rag.settings import Settings
 from rag.store.blobs import FolderBlobs
 from rag.store.migrate import upgrade
 from rag.store.unit import SqlStore, open_store
-from rag.verifiers import Verifiers
+from rag.verifiers import ChosenVerifiers
 
 log = logging.getLogger(__name__)
 
@@ -80,20 +89,20 @@ class Attest:
 
     @cached_property
     def verifiers(self) -> Verifiers:
-        return Verifiers()
+        return ChosenVerifiers(self.settings.verifier, lambda: self.embedder)
 
-    @cached_property
+    @property
     def verifier(self) -> Verifier:
-        return self.verifiers.named("lexical")
+        """The one that judges new answers."""
+        return self.verifiers.now()
 
     @cached_property
     def answering(self) -> Answering:
         own = self.settings
-        least = self.verifier.min_support if own.min_support is None else own.min_support
         policy = Policy(
             passages=own.passages,
             candidates=own.candidates,
-            min_support=least,
+            min_support=own.min_support,
             min_confidence=own.min_confidence,
             max_question_characters=own.max_question_characters,
             sampling=Sampling(max_tokens=own.max_answer_tokens),
@@ -104,7 +113,7 @@ class Attest:
             embedder=lambda: self.embedder,
             readers=self.readers,
             reranker=self.reranker,
-            verifier=self.verifier,
+            verifiers=self.verifiers,
             fuse=self.fuse,
             boxes=self.boxes,
             policy=policy,

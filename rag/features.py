@@ -19,7 +19,6 @@ NAMES = (
     "score",
     "precision",
     "one_unit",
-    "two_units",
     "worst_part",
     "bigrams",
     "longest_run",
@@ -56,7 +55,6 @@ def features(evidence: str, sentence: str) -> tuple[float, ...]:
     known = set().union(*map(set, said))
     shares = [_share(words, set(have)) for have in said]
     best = max(range(len(spans)), key=lambda i: (shares[i], -i))
-    near = _nearest_two(words, said, best)
     parts = [_share(analyse(claim[a:b]), known) for a, b in units(claim)] or [0.0]
     closest = spans[best]
     numbers = len(re.findall(r"\d[\d,.]*", claim))
@@ -64,7 +62,6 @@ def features(evidence: str, sentence: str) -> tuple[float, ...]:
         check(evidence, claim).score,
         _share(words, known),
         shares[best],
-        near,
         min(parts),
         _bigrams(words, said),
         _longest_run(words, said) / max(1, len(words)),
@@ -83,12 +80,6 @@ def features(evidence: str, sentence: str) -> tuple[float, ...]:
 
 def _share(words: Sequence[str], known: set[str]) -> float:
     return sum(word in known for word in words) / len(words) if words else 0.0
-
-
-def _nearest_two(words: Sequence[str], said: Sequence[Sequence[str]], best: int) -> float:
-    """The share of the words in the best unit and the one that adds most to it."""
-    have = set(said[best])
-    return max(_share(words, have | set(other)) for other in said)
 
 
 def _bigrams(words: Sequence[str], said: Sequence[Sequence[str]]) -> float:

@@ -115,18 +115,26 @@ class Generator(Protocol):
 
 
 class Verifier(Protocol):
-    """How far evidence supports a sentence, in [0, 1]; the same bytes always get the same score.
-    `identity` names the method and its weights."""
+    """How far evidence supports a sentence, in [0, 1], 0.6 being where labelled pairs were told
+    apart best; the same bytes always get the same score. `identity` names the method and its
+    weights."""
 
     @property
     def identity(self) -> str: ...
-    @property
-    def min_support(self) -> float:
-        """Below this a sentence is not shown; chosen on labelled pairs that were not trained on."""
-        ...
-
     def support(self, evidence: str, sentence: str, question: str) -> float:
         """`question` is what the sentence answers: a bare yes or no says the question itself."""
+        ...
+
+
+class Verifiers(Protocol):
+    """Which verifier judges."""
+
+    def now(self) -> Verifier:
+        """The one for new answers. Raises ModelError."""
+        ...
+
+    def named(self, identity: str) -> Verifier:
+        """The one that judged a stored answer. Raises WeightsMissing when it is gone."""
         ...
 
 

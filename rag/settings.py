@@ -57,7 +57,8 @@ class Settings(BaseSettings):
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     threads: int = Field(0, ge=0)  # 0: torch decides
     max_answer_tokens: int = Field(160, ge=8, le=4096)
-    min_support: float | None = Field(None, ge=0, le=1)  # None: what the verifier says
+    verifier: Literal["auto", "lexical", "head"] = "auto"  # auto: head where its embedder is used
+    min_support: float = Field(0.6, ge=0, le=1)
     min_confidence: float | None = Field(None, ge=0, le=1)  # None: what the adapter's card says
 
     # ways in

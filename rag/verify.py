@@ -36,7 +36,6 @@ class Lexical:
     """The verifier port by words alone."""
 
     identity = "lexical-1"
-    min_support = 0.6
 
     def support(self, evidence: str, sentence: str, question: str) -> float:
         return check_answer(evidence, sentence, question).score

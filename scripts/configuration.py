@@ -63,6 +63,8 @@ MEANING = {
     "dtype": "precision of the generator; `auto`: bfloat16 where the device is good at it",
     "threads": "CPU threads of the models; 0: PyTorch decides",
     "max_answer_tokens": "longest answer",
+    "verifier": "what judges support: words alone, or words and meaning by a trained head; `auto`: "
+    "the head where it was trained for the embedder in use",
     "min_support": "a sentence whose passages support it less than this is not shown",
     "min_confidence": "answers less sure are refusals; none: as the adapter's card says",
     "host": "the address that API and UI listen on; others than loopback need `sign_in`",

@@ -10,7 +10,7 @@ from rag.commands.opening import opened
 from rag.commands.terminal import Terminal
 
 LEGS = ("hybrid", "dense", "lexical", "rrf")
-METHODS = ("lexical",)
+METHODS = ("lexical", "head")
 CONTEXTS = ("given", "oracle", "none", "hybrid", "dense", "lexical")
 
 

@@ -69,7 +69,7 @@ def test_a_verifier_is_measured_file_by_file(tmp_path: Path) -> None:
     ]
     files = [write(tmp_path / "plain.jsonl", PAIRS), write(tmp_path / "windows.jsonl", windows)]
     said: list[str] = []
-    report = measure(Lexical(), files, 0, said.append)
+    report = measure(Lexical(), files, 0.6, 0, said.append)
     assert list(report["files"]) == ["plain", "windows, best window", "windows, each window"]
     assert report["files"]["plain"]["auroc"]["value"] == 1.0
     assert report["files"]["plain"]["balanced_accuracy"]["n"] == 4
