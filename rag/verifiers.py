@@ -36,14 +36,21 @@ class ChosenVerifiers:
         """Raises BadSettings when the head is asked for by name but made for another embedder."""
         if self._method == "lexical":
             return self._lexical
+        if self._method == "auto":
+            return self._learned if self._at_hand() else self._lexical
         if self._fits:
             return self._learned
-        if self._method == "auto":
-            return self._lexical
         raise BadSettings(
             f"the verifier's head was trained with the embedder {self._head.embedder}, not "
             f"{self._embedder().identity}; set verifier = 'lexical'"
         )
+
+    def _at_hand(self) -> bool:
+        """Whether the head can be used; reading given passages needs no embedder otherwise."""
+        try:
+            return self._fits
+        except WeightsMissing:
+            return False
 
     def named(self, identity: str) -> Verifier:
         """Raises WeightsMissing when the head of that identity, or its embedder, is not here."""
