@@ -95,8 +95,12 @@ def test_ask_and_replay(folder: Folder, ingested: dict[str, Any]) -> None:
         assert f"{citation['sentence']} [" in answer["answer"]
         text = folder.run("text", citation["document_id"])["text"]
         assert text[citation["start"] : citation["end"]] == citation["quote"]
-    replayed = folder.run("replay", answer["answer_id"])
+    replayed = folder.run("replay", answer["answer_id"], "--attribution")
     assert replayed["same"] is True
+    assert bool(replayed["attribution"]) == bool(answer["citations"])
+    for each in replayed["attribution"]:
+        assert len(each["drops"]) == len(answer["passages"])
+        assert each["agrees"] == (each["largest"] in each["cited"])
     checks = folder.run("doctor")["checks"]
     assert {each["state"] for each in checks} <= {"ok", "warning"}
 
