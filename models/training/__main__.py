@@ -79,8 +79,6 @@ def _parser() -> argparse.ArgumentParser:
     two.add_argument("checkpoint", type=Path)
     two.add_argument("run", type=Path)
     two.add_argument("out", type=Path)
-    two.add_argument("--refuse-above", type=float, default=0.5)
-    two.add_argument("--min-confidence", type=float, default=0.3)
     two.add_argument("--card", type=Path, help="a JSON file whose fields join the card")
     _where(two)
     two.set_defaults(run_command=_export)
@@ -152,9 +150,7 @@ def _say(progress: Progress) -> None:
 
 
 def _export(asked: argparse.Namespace) -> None:
-    card = {"refuse_above": asked.refuse_above, "min_confidence": asked.min_confidence}
-    if asked.card:
-        card |= json.loads(asked.card.read_text("utf-8"))
+    card = json.loads(asked.card.read_text("utf-8")) if asked.card else {}
     export(_base(asked), asked.run, asked.out, card)
 
 
