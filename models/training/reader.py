@@ -8,6 +8,7 @@ from that.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import chain
 
@@ -23,6 +24,9 @@ from models.tokenizer import Tokenizer
 from models.training.episodes import Episode, Example
 from models.training.past import Batch, Past
 from models.transformer import Transformer
+
+# Not after Dr., St. or a name's initial.
+_SENTENCE_END = re.compile(r"(?<=[a-z0-9)]{3}[.!?])(?<!Prof\.)\s+(?=[A-Z])")
 
 
 class EpisodeReader:
@@ -110,10 +114,8 @@ class EpisodeReader:
 
     def answer_ids(self, example: Example) -> list[int]:
         """What is to be learnt after the question, with the end of the turn."""
-        if not example.cited:
-            return [*self._tokenizer.encode(REFUSAL), self._end]
-        marks = "".join(f"[{n + 1}]" for n in example.cited)
-        return [*self._tokenizer.encode(f"{example.record.target} {marks}"), self._end]
+        said = marked(example.record.target, example.cited) if example.cited else REFUSAL
+        return [*self._tokenizer.encode(said), self._end]
 
     def loss(self, batch: Batch) -> tuple[Tensor, int]:
         """Sum of the negative log-likelihoods (nats) of the target tokens, and their number."""
@@ -128,3 +130,9 @@ class EpisodeReader:
         mask = batch.ids.new_ones(1, 1, 1, dtype=torch.bool)  # `past` knows who sees what
         hidden: Tensor = self._model(batch.ids[None], batch.positions[None], past, mask)
         return hidden[0]
+
+
+def marked(answer: str, cited: Sequence[int]) -> str:
+    """The answer with the markers of its passages (places from 0) after each sentence."""
+    marks = "".join(f"[{n + 1}]" for n in cited)
+    return " ".join(f"{sentence} {marks}" for sentence in _SENTENCE_END.split(answer))

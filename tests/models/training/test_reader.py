@@ -18,7 +18,7 @@ from models.errors import UnsupportedCheckpoint
 from models.generator import TransformerGenerator
 from models.lora import Adapter, LoraConfig
 from models.training.episodes import Episode, EpisodeSampler, EpisodeSettings, Example
-from models.training.reader import EpisodeReader
+from models.training.reader import EpisodeReader, marked
 from models.training.records import Record
 
 WAYS = [(m, r, n) for m in ("reader", "all") for r in ("block", "full") for n in (6, 0)]
@@ -178,3 +178,15 @@ def test_questions_that_do_not_fit_stay_away(base: Checkpoint, records: list[Rec
     assert int(reader.batch(replace(episode, examples=asked), longest=10_000).owner[-1]) == 3
     with pytest.raises(UnsupportedCheckpoint, match="do not fit the model's 2048"):
         reader.batch(replace(episode, examples=asked[:1]))
+
+
+@pytest.mark.parametrize(
+    ("answer", "wanted"),
+    [
+        ("Oslo", "Oslo [2]"),
+        ("Pay comes monthly. Leave is 25 days.", "Pay comes monthly. [2] Leave is 25 days. [2]"),
+        ("Dr. J. Weber of St. Ives", "Dr. J. Weber of St. Ives [2]"),
+    ],
+)
+def test_every_sentence_of_an_answer_is_marked(answer: str, wanted: str) -> None:
+    assert marked(answer, (1,)) == wanted
