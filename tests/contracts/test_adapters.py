@@ -25,6 +25,7 @@ def adapter(
     into: str | None = None,
     base: str = BASE,
     sources: tuple[Source, ...] = (),
+    passed: bool = True,
 ) -> Adapter:
     return Adapter(
         name=name,
@@ -33,7 +34,7 @@ def adapter(
         folder=f"adapters/{name}",
         state=AdapterState.PROMOTED,  # not for the one who registers to say
         collection=into,
-        card={"base": base, "losses": [1.5, None], "nested": {"n": 1}},
+        card={"base": base, "losses": [1.5, None], "effect": {"gate": {"passed": passed}}},
         sources=sources,
         promoted=None,
         created=datetime(2026, 1, 1, tzinfo=UTC),
@@ -77,6 +78,17 @@ def test_a_registered_adapter_is_a_candidate(store: SqlStore) -> None:
 def test_names_that_cannot_be_a_folder(store: SqlStore, name: str) -> None:
     with pytest.raises(BadName):
         register(store, LOCAL_USER, adapter(name))
+
+
+def test_only_what_a_gate_let_pass_is_promoted(store: SqlStore, tmp_path: Path) -> None:
+    registered(store, tmp_path, adapter("poor", passed=False))
+    with pytest.raises(Conflict, match="no gate has let"):
+        promote(store, LOCAL_USER, tmp_path, "poor")
+    assert answers(store) is None
+    promote(store, LOCAL_USER, tmp_path, "poor", ungated=True)
+    assert answers(store) == "poor"
+    with store() as work:
+        assert work.audit.entries()[-1].detail["gate"] == "overruled"
 
 
 def test_promotion_retires_the_one_before(store: SqlStore, tmp_path: Path) -> None:
