@@ -83,7 +83,7 @@ def parser() -> Parser:
 def parse(given: Sequence[str]) -> argparse.Namespace:
     """Raises BadUsage. The defaults stand here, since a default on a shared option would make the
     command's own parser forget what stood before its name."""
-    defaults = argparse.Namespace(data=None, json=False, user=None)
+    defaults = argparse.Namespace(data=None, json=False, user=None, given=tuple(given))
     return parser().parse_args(given, defaults)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,7 +142,7 @@ def _tuning(asked: argparse.Namespace) -> Tuning:
         rank=asked.rank,
         learning_rate=asked.learning_rate,
         seed=asked.seed,
-        command=shlex.join(["attest", *sys.argv[1:]]),
+        command=shlex.join(["attest", *asked.given]),
     )
 
 

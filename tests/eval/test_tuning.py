@@ -109,7 +109,7 @@ def test_a_tuned_adapter_is_registered_with_its_card(
     assert card["losses"]["steps"] == STEPS
     assert card["losses"]["last"] < card["losses"]["first"]
     assert card["run"]["train"]["steps"] == STEPS
-    assert card["made_by"].startswith("attest ")
+    assert card["made_by"].startswith("attest tune --name ")
     kept = sorted(path.name for path in (data / "tuning/first").iterdir())
     assert kept == ["lock", "losses.jsonl", "run.json"]
     again, why = command(*line)
