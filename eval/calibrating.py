@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +9,14 @@ from typing import Any
 
 from eval import asking
 from eval.asking import Plan
-from eval.calibration import Case, calibrate, halves, measured
+from eval.calibration import Case, calibrate, drawn, halves, measured
 from eval.measures import is_right
 from eval.presenting import Presented, Presenter
 from eval.progress import Progress, Say
 from eval.reply import reply_of
 from eval.runs import passages_of
 from eval.samples import load
+from models.manifest import sha256_of
 from rag.bootstrap import Attest
 from rag.domain import Collection, MetadataValue, Principal, Right
 from rag.errors import BadInput
@@ -58,7 +58,7 @@ def run(
         **found.as_settings(),
         "calibrated_for": weights,
         "calibrated_wrong_rate": wrong_rate,
-        "calibrated_on": ", ".join(f"{f.name}@{_digest(f)}" for f in labelled.files),
+        "calibrated_on": ", ".join(f"{f.name}@{sha256_of(f)[:12]}" for f in labelled.files),
     }
     if kept is not None:
         _store(attest, kept, settings, who)
@@ -132,8 +132,7 @@ def _presented(file: Path, labelled: Labelled) -> list[Presented]:
 
 
 def _removed(id: str, labelled: Labelled) -> bool:
-    drawn = hashlib.sha256(f"gold {labelled.seed}:{id}".encode()).digest()
-    return int.from_bytes(drawn[:8]) / 2**64 < labelled.removed
+    return drawn(f"gold {labelled.seed}:{id}") < labelled.removed
 
 
 def _managed(attest: Attest, name: str, who: Principal) -> Collection:
@@ -150,7 +149,3 @@ def _store(
         detail = {k: str(settings[k]) for k in ("min_confidence", "calibrated_wrong_rate")}
         work.audit.add(who.user, "calibrate", kept.id, {"name": kept.name, **detail})
         work.commit()
-
-
-def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:12]

@@ -17,13 +17,12 @@ import numpy as np
 from scipy.optimize import minimize
 
 from eval import statistics
-from eval.scorers.confidence import aurc, ece, risk_coverage
+from eval.scorers.confidence import aurc, ece, risk_coverage, thinned
 from rag.confidence import Confidence, Signals, willingness
 from rag.errors import BadInput
 
 _RIDGE = 1.0  # a unit prior on the weights: finite even where signals separate right from wrong
 _FEWEST = 30  # answers to fit five weights on
-CURVE_POINTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +53,13 @@ class Calibration:
 
 def halves(cases: Sequence[Case], seed: int, held_out: float) -> tuple[list[Case], list[Case]]:
     """To fit on, and to measure on; a question falls on the same side whatever else is asked."""
+    aside = {c.id for c in cases if drawn(f"{seed}:{c.id}") < held_out}
+    return [c for c in cases if c.id not in aside], [c for c in cases if c.id in aside]
 
-    def place(case: Case) -> float:
-        digest = hashlib.sha256(f"{seed}:{case.id}".encode()).digest()
-        return int.from_bytes(digest[:8]) / 2**64
 
-    kept = [c for c in cases if place(c) >= held_out]
-    return kept, [c for c in cases if place(c) < held_out]
+def drawn(text: str) -> float:
+    """A number in [0, 1) that depends on the text alone."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) / 2**64
 
 
 def calibrate(cases: Sequence[Case], wrong_rate: float) -> Calibration:
@@ -118,7 +117,6 @@ def measured(cases: Sequence[Case], by: Calibration, seed: int) -> dict[str, Any
     rows = [(value, c.right) for c, value in sure if value is not None]
     curve = risk_coverage([v for v, _ in rows], [ok for _, ok in rows])
     share = len(rows) / len(cases) if cases else 0.0
-    step = max(1, len(curve) // CURVE_POINTS)
 
     def mean(values: Sequence[float]) -> dict[str, Any]:
         return asdict(statistics.mean(values, seed))
@@ -134,5 +132,5 @@ def measured(cases: Sequence[Case], by: Calibration, seed: int) -> dict[str, Any
         "unanswerable_refused": mean([float(c.id not in ids) for c in cases if not c.answerable]),
         "ece": over(ece),
         "aurc": over(aurc),
-        "risk_coverage": [[coverage * share, risk] for coverage, risk in curve[step - 1 :: step]],
+        "risk_coverage": [[coverage * share, risk] for coverage, risk in thinned(curve)],
     }

@@ -18,7 +18,7 @@ from eval.predictions import Predictions
 from eval.presenting import Presented
 from eval.progress import Progress, Say
 from eval.reply import reply_of
-from eval.scorers.confidence import aurc, ece, risk_coverage
+from eval.scorers.confidence import aurc, ece, risk_coverage, thinned
 from eval.scorers.latency import by_stage
 from rag.domain import Answer, Chunk, Passage
 from rag.errors import BadInput
@@ -27,7 +27,6 @@ from rag.ports import RunRecord, Store
 Read = Callable[[str, Sequence[Passage]], Answer]
 Question = Callable[[Presented], str]
 SPLITS = ("kind", "dataset", "gold_position")
-CURVE_POINTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +193,7 @@ def _confidence(outcomes: Sequence[Outcome], seed: int) -> dict[str, Any]:
         return asdict(statistics.statistic(len(rows), value, seed))
 
     curve = risk_coverage([c for c, _ in rows], [ok for _, ok in rows])
-    step = max(1, len(curve) // CURVE_POINTS)
-    shown = [list(point) for point in curve[step - 1 :: step]]
+    shown = [list(point) for point in thinned(curve)]
     return {"aurc": over(aurc), "ece": over(ece), "risk_coverage": shown}
 
 

@@ -6,7 +6,7 @@ and its audit entry in the same transaction.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from rag.domain import Adapter, AdapterState, MetadataValue, Principal, Right
@@ -50,14 +50,14 @@ def promote(
         require_right(work, who, adapter.collection)
         if adapter.state is AdapterState.PROMOTED:
             raise Conflict(f"the adapter {name!r} is promoted already")
-        if not (ungated or passed(adapter)):
+        if not (ungated or adapter.passed):
             raise Conflict(
                 f"no gate has let the adapter {name!r} pass; measure it with `attest adapters "
                 f"measure {name} --samples FILE --gate FILE`, or overrule with --ungated"
             )
         weights_of(adapter, data)
         before = work.adapters.promote(name)
-        gate = "passed" if passed(adapter) else "overruled"
+        gate = "passed" if adapter.passed else "overruled"
         detail = _on_record(adapter) | {"gate": gate, "before": before.name if before else ""}
         work.audit.add(who.user, "promote adapter", name, detail)
         work.commit()
@@ -98,13 +98,6 @@ def retire(store: Store, who: Principal, name: str) -> Adapter:
         work.audit.add(who.user, "retire adapter", name, detail)
         work.commit()
         return work.adapters.get(name)
-
-
-def passed(adapter: Adapter) -> bool:
-    """Whether the last gate that it was measured by let it pass."""
-    effect = adapter.card.get("effect")
-    gate = effect.get("gate") if isinstance(effect, Mapping) else None
-    return bool(isinstance(gate, Mapping) and gate.get("passed"))
 
 
 def answering(work: UnitOfWork, base: str, collection: str | None) -> Adapter | None:

@@ -434,6 +434,17 @@ class Adapter:
         """How a stored answer names it."""
         return adapter_identity(self.name, self.digest)
 
+    @property
+    def gate(self) -> object:
+        """What the last gate it was measured by said, as its card keeps it; None without one."""
+        effect = self.card.get("effect")
+        return effect.get("gate") if isinstance(effect, Mapping) else None
+
+    @property
+    def passed(self) -> bool:
+        """Whether that gate let it pass."""
+        return isinstance(self.gate, Mapping) and bool(self.gate.get("passed"))
+
 
 def adapter_identity(name: str, digest: str) -> str:
     """An adapter's name with the first 12 hex digits of its weights' sha256."""

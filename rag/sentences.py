@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 _MARKERS = re.compile(r"\s*\[(\d+)\]")
 _ABBREVIATION = re.compile(
@@ -46,13 +47,9 @@ def marked_sentences(text: str, passages: int) -> list[tuple[str, tuple[int, ...
     its own. The last may be unmarked."""
     found: list[tuple[str, tuple[int, ...]]] = []
     start = 0
-    for run in re.finditer(r"(?:\s*\[\d+\])+", text):
-        numbers = tuple(dict.fromkeys(int(n) for n in _MARKERS.findall(run[0])))
-        valid = tuple(n for n in numbers if 1 <= n <= passages)
-        if not valid:
-            continue
-        _split(found, text[start : run.start()], valid)
-        start = run.end()
+    for begin, end, markers in _runs(text, passages):
+        _split(found, text[start:begin], markers)
+        start = end
         while text[start : start + 1] in tuple(".!?") and text[start : start + 1]:
             start += 1
     _split(found, text[start:], ())
@@ -62,15 +59,18 @@ def marked_sentences(text: str, passages: int) -> list[tuple[str, tuple[int, ...
 def closed(text: str, passages: int) -> str:
     """As much of a text that is still being written as ends in a run of markers to which nothing
     can be added any more."""
-    valid = {f"[{n}]" for n in range(1, passages + 1)}
-    ends = [
-        run.end()
-        for run in re.finditer(r"(?:\s*\[\d+\])+", text)
-        if valid & set(re.findall(r"\[\d+\]", run[0]))
-    ]
+    ends = [end for _, end, _ in _runs(text, passages)]
     if ends and not re.match(r"[\s.!?]*[^\s.!?\[]", text[ends[-1] :]):
         ends.pop()  # the newest may get another marker
     return text[: ends[-1]] if ends else ""
+
+
+def _runs(text: str, passages: int) -> Iterator[tuple[int, int, tuple[int, ...]]]:
+    """Start, end and markers of each run in which a passage's marker stands."""
+    for run in re.finditer(r"(?:\s*\[\d+\])+", text):
+        numbers = tuple(dict.fromkeys(int(n) for n in _MARKERS.findall(run[0])))
+        if valid := tuple(n for n in numbers if 1 <= n <= passages):
+            yield run.start(), run.end(), valid
 
 
 def _split(found: list[tuple[str, tuple[int, ...]]], text: str, markers: tuple[int, ...]) -> None:

@@ -37,8 +37,7 @@ def adapters_view(
             for name, rows in effects(adapter.card):
                 st.markdown(f"**{label(name)}**")
                 st.table(table(rows), border="horizontal")
-            effect = adapter.card.get("effect")
-            gate_view(effect.get("gate") if isinstance(effect, Mapping) else None)
+            gate_view(adapter.gate)
             with st.popover("Card", icon=":material/description:"):
                 st.json(dict(adapter.card))
             if admin:
@@ -81,14 +80,8 @@ def _change(client: Client, adapter: Adapter) -> None:
             if st.button("Roll back", key=back, icon=":material/undo:"):
                 client.roll_adapter_back(adapter.name)
                 st.rerun()
-        elif not _passed(adapter):
+        elif not adapter.passed:
             st.caption("It can be promoted once a gate has let it pass.")
         elif st.button("Promote", key=f"promote-{adapter.name}", icon=":material/publish:"):
             client.promote_adapter(adapter.name)
             st.rerun()
-
-
-def _passed(adapter: Adapter) -> bool:
-    effect = adapter.card.get("effect")
-    gate = effect.get("gate") if isinstance(effect, Mapping) else None
-    return isinstance(gate, Mapping) and bool(gate.get("passed"))

@@ -33,6 +33,12 @@ def risk_coverage(confidence: Sequence[float], right: Sequence[bool]) -> list[Ri
     return points
 
 
+def thinned(points: Sequence[RiskPoint], most: int = 20) -> list[RiskPoint]:
+    """Points at even steps, about `most` of them, for people to read."""
+    step = max(1, len(points) // most)
+    return list(points[step - 1 :: step])
+
+
 def aurc(confidence: Sequence[float], right: Sequence[bool]) -> float | None:
     """Area under the risk-coverage curve: the mean risk over all coverages. 0 is best; None
     without an answer."""
