@@ -12,16 +12,26 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def attend(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+def attend(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
     """q (B, heads, T, head_width), rotated; keys, values (B, kv_heads, S, head_width); mask
-    (B or 1, 1, T, S), true = seen. Returns (B, heads, T, head_width)."""
+    (B or 1, 1, T, S), true = seen, or what `hidden` made of it; None: all is seen. Returns (B,
+    heads, T, head_width)."""
     b, heads, t, width = q.shape
     groups = heads // keys.shape[1]
     # The query heads that share a key head become rows of one query: nothing is repeated.
     rows = q.reshape(b, keys.shape[1], groups * t, width)
-    seen = mask.repeat(1, 1, groups, 1) if t > 1 else mask
+    seen = mask
+    if mask is not None and mask.dtype == torch.bool and t > 1:
+        seen = mask.repeat(1, 1, groups, 1)
     read = F.scaled_dot_product_attention(rows, keys, values, attn_mask=seen)
     return read.view(q.shape)
+
+
+def hidden(mask: Tensor, groups: int, dtype: torch.dtype) -> Tensor:
+    """A mask (B or 1, 1, T, S), true = seen, as what is added to the scores of `groups` query heads
+    per key head: made once, where it would be made anew by every layer."""
+    added = torch.zeros(mask.shape, dtype=dtype, device=mask.device)
+    return added.masked_fill_(~mask, float("-inf")).repeat(1, 1, groups, 1)
 
 
 def attend_to_past(

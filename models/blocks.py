@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.kv import Recorder
+from models.kv import KVCache, Recorder
 from models.rope import angles, rotate
 from models.transformer import Transformer
 
@@ -81,3 +81,14 @@ def join(
         all_values.append(values)
         at += block.length
     return torch.cat(all_keys, 3), torch.cat(all_values, 3)
+
+
+def mark(cache: KVCache, at: int, lengths: Sequence[int], markers: Tensor | None) -> None:
+    """Add marker vector i to the values of passage i, where passages of these lengths were read in
+    one pass and lie in the cache from `at` on."""
+    if markers is None:
+        return
+    for number, length in enumerate(lengths):
+        added = markers[number][:, None, :, None].to(cache.values.dtype)
+        cache.values[:, :, :, at : at + length] += added
+        at += length

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 
 import torch
 from safetensors import SafetensorError
@@ -23,13 +22,13 @@ from models.transformer import Transformer
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """`identity` is the file name and the first 12 hex digits of the weights' sha256. Whoever runs
-    the model holds `turn`: several generators share it, each with an adapter of its own."""
+    """`identity` is the file name and the first 12 hex digits of the weights' sha256; `source` is
+    where they can be read again."""
 
     identity: str
     model: Transformer
     tokenizer: Tokenizer
-    turn: Lock = field(default_factory=Lock, repr=False, compare=False)
+    source: Path | None = None
 
 
 def load(
@@ -41,7 +40,7 @@ def load(
     if is_converted(path):
         found = read_converted(path)
         model = Transformer.from_state(found.config, found.state, dtype, device)
-        return Checkpoint(found.identity, model, found.tokenizer)
+        return Checkpoint(found.identity, model, found.tokenizer, path)
     files = [path] if path.is_file() else sorted(path.glob("*.gguf"))
     if files:
         return _load_gguf(files[0], dtype, device)
@@ -53,7 +52,7 @@ def load(
 def _load_gguf(path: Path, dtype: torch.dtype, device: torch.device | str) -> Checkpoint:
     file = GGUF(path)
     model = Transformer.from_weights(file.config(), file.weights(), dtype, device)
-    return Checkpoint(identity_of(path.stem, [path]), model, tokenizer_from_gguf(file))
+    return Checkpoint(identity_of(path.stem, [path]), model, tokenizer_from_gguf(file), path)
 
 
 def _load_folder(folder: Path, dtype: torch.dtype, device: torch.device | str) -> Checkpoint:
@@ -70,7 +69,7 @@ def _load_folder(folder: Path, dtype: torch.dtype, device: torch.device | str) -
         except (SafetensorError, OSError) as exc:
             raise WeightsCorrupt(f"{file} cannot be read: {exc}") from exc
     model = Transformer.from_weights(config, weights, dtype, device)
-    return Checkpoint(identity_of(folder.name, files), model, tokenizer_from_folder(folder))
+    return Checkpoint(identity_of(folder.name, files), model, tokenizer_from_folder(folder), folder)
 
 
 def _safetensors(folder: Path) -> list[Path]:

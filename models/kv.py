@@ -15,17 +15,21 @@ from models.config import ModelConfig
 
 
 class KV(Protocol):
-    """What attention reads from and writes to. `length` counts the tokens already held."""
+    """What attention reads from and writes to. `length` counts the tokens already held. One that
+    `decides` what is seen by whom needs no mask and gets none."""
 
     @property
     def length(self) -> int: ...
 
+    @property
+    def decides(self) -> bool: ...
+
     def attend(
-        self, layer: int, q: Tensor, raw: Tensor, keys: Tensor, values: Tensor, mask: Tensor
+        self, layer: int, q: Tensor, raw: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None
     ) -> Tensor:
         """Add this call's keys (`raw` before RoPE, `keys` after) and values, and return what the
         queries `q` (B, heads, T, head_width) read from all of them under `mask` (B or 1, 1, T,
-        length + T), in q's shape."""
+        length + T; None: everything is seen), in q's shape."""
         ...
 
     def advance(self, tokens: int) -> None:
@@ -35,6 +39,8 @@ class KV(Protocol):
 
 class KVCache:
     """Preallocated, appended in place: no copy per step. Raises ValueError past its capacity."""
+
+    decides = False
 
     def __init__(
         self,
@@ -55,7 +61,7 @@ class KVCache:
         return self._length
 
     def attend(
-        self, layer: int, q: Tensor, raw: Tensor, keys: Tensor, values: Tensor, mask: Tensor
+        self, layer: int, q: Tensor, raw: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None
     ) -> Tensor:
         end = self._length + keys.shape[2]
         if end > self.capacity:
@@ -90,6 +96,8 @@ class Recorder:
     `past`: keys and values, each (layers, 1, kv_heads, P, head_width), or None.
     """
 
+    decides = False
+
     def __init__(self, past: tuple[Tensor, Tensor] | None = None) -> None:
         self._past = past
         self._raw: list[Tensor] = []
@@ -100,7 +108,7 @@ class Recorder:
         return 0 if self._past is None else self._past[0].shape[3]
 
     def attend(
-        self, layer: int, q: Tensor, raw: Tensor, keys: Tensor, values: Tensor, mask: Tensor
+        self, layer: int, q: Tensor, raw: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None
     ) -> Tensor:
         self._raw.append(raw)
         self._values.append(values)

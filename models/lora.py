@@ -136,8 +136,8 @@ class Adapter(nn.Module):
 
     def merge(self, model: Transformer) -> None:
         """Add the deltas into the base weights (only right for mode "all", or where the base
-        weights are no longer needed). The sum is made in float64 and rounded once, to the base's
-        type; what is merged cannot be taken out again."""
+        weights are no longer needed). The sum is made in a wider type and rounded once, to the
+        base's; what is merged cannot be taken out again."""
         for name, projection in _projections(model):
             if name not in self.deltas:
                 continue
@@ -145,9 +145,10 @@ class Adapter(nn.Module):
             at = 0
             for part, size in projection.parts:
                 if part in delta.a:
-                    update = (delta.b[part].double() @ delta.a[part].double()) * delta.scale
                     rows = projection.weight.data[at : at + size]
-                    rows.copy_((rows.double() + update.to(rows.device)).to(rows.dtype))
+                    wide = torch.float64 if rows.dtype == torch.float32 else torch.float32
+                    b, a = delta.b[part].to(rows.device, wide), delta.a[part].to(rows.device, wide)
+                    rows.copy_(torch.addmm(rows.to(wide), b, a, alpha=delta.scale))
                 at += size
             projection.delta = None
 

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.kernels import Kernel, Packed
+
 
 class Delta(Protocol):
     """What an adapter adds to a projection: x (..., in) and its y (..., out) -> y (..., out)."""
@@ -29,7 +31,14 @@ class Projection(nn.Module):
         self.weight = nn.Parameter(torch.empty(rows, width), requires_grad=False)
         self.bias = nn.Parameter(torch.zeros(rows), requires_grad=False) if bias else None
         self.delta: Delta | None = None
+        self.kernel: Kernel | None = None  # how the weights are multiplied, other than by torch
+
+    def pack(self) -> None:
+        """Multiply by weights laid out for this processor (see `Packed`); the ones they were made
+        of are let go, so the projection can no longer be trained or merged into."""
+        self.kernel = Packed(self.weight, self.bias)
+        self.weight = nn.Parameter(torch.empty_like(self.weight, device="meta"), False)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.linear(x, self.weight, self.bias)
+        y = F.linear(x, self.weight, self.bias) if self.kernel is None else self.kernel(x)
         return y if self.delta is None else self.delta(x, y)

@@ -16,6 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from models.attention import attend
 from models.config import ModelConfig
 from models.errors import WeightsCorrupt
+from models.kernels import Kernel, Packed
 from models.kv import KV
 from models.projection import Projection
 from models.rope import angles, frequencies, rotate
@@ -30,9 +31,10 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        wide = x.to(torch.float32)
-        scaled = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
-        return self.weight * scaled.to(x.dtype)
+        # The mean of (x, -x) is zero, so that torch's one fused pass for layer norm does it.
+        width = x.shape[-1]
+        both = torch.cat((x, -x), -1)
+        return F.layer_norm(both, (2 * width,), eps=self.eps)[..., :width] * self.weight
 
 
 class Attention(nn.Module):
@@ -47,18 +49,17 @@ class Attention(nn.Module):
             self.q_norm = RMSNorm(config.head_width, config.norm_eps)
             self.k_norm = RMSNorm(config.head_width, config.norm_eps)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, kv: KV | None, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, kv: KV | None, mask: Tensor | None) -> Tensor:
         """x (B, T, D); cos, sin (B or 1, 1, T, head_width); mask (B or 1, 1, T, S), true = seen."""
         c = self.config
         b, t, _ = x.shape
-        q, k, v = self.qkv(x).split([size for _, size in self.qkv.parts], dim=-1)
-        q = q.view(b, t, c.heads, c.head_width)
-        k = k.view(b, t, c.kv_heads, c.head_width)
-        v = v.view(b, t, c.kv_heads, c.head_width).transpose(1, 2)
+        heads = self.qkv(x).view(b, t, -1, c.head_width).transpose(1, 2)
+        qk, v = heads[:, : c.heads + c.kv_heads], heads[:, c.heads + c.kv_heads :]
         if c.qk_norm:
-            q, k = self.q_norm(q), self.k_norm(k)
-        raw = k.transpose(1, 2)
-        q, k = rotate(q.transpose(1, 2), cos, sin), rotate(raw, cos, sin)
+            q, k = qk.split((c.heads, c.kv_heads), 1)
+            qk = torch.cat((self.q_norm(q), self.k_norm(k)), 1)
+        raw = qk[:, c.heads :]
+        q, k = rotate(qk, cos, sin).split((c.heads, c.kv_heads), 1)
         y = attend(q, k, v, mask) if kv is None else kv.attend(self.layer, q, raw, k, v, mask)
         out: Tensor = self.out(y.transpose(1, 2).reshape(b, t, -1))
         return out
@@ -87,7 +88,7 @@ class Layer(nn.Module):
         self.ffn_norm = RMSNorm(config.width, config.norm_eps)
         self.ffn = FeedForward(config)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, kv: KV | None, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, kv: KV | None, mask: Tensor | None) -> Tensor:
         x = x + self.attention(self.attention_norm(x), cos, sin, kv, mask)
         y: Tensor = x + self.ffn(self.ffn_norm(x))
         return y
@@ -99,9 +100,14 @@ class Head(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.weight: Tensor = nn.Parameter(torch.empty(config.vocab_size, config.width), False)
+        self.kernel: Kernel | None = None
+
+    def pack(self) -> None:
+        """See `Projection.pack`; the weight stays, the embedding may share it."""
+        self.kernel = Packed(self.weight.data, None)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        return F.linear(hidden, self.weight)
+        return F.linear(hidden, self.weight) if self.kernel is None else self.kernel(hidden)
 
 
 class Transformer(nn.Module):
@@ -144,13 +150,15 @@ class Transformer(nn.Module):
             positions = torch.arange(past, past + tokens, device=ids.device)[None]
         cos, sin = angles(positions, self.frequency)  # type: ignore[arg-type]
         cos, sin = cos[:, None], sin[:, None]
-        seen = causal(past, tokens, ids.device)[None] if mask is None else mask
-        seen = seen[:, None]
-        near = self._windowed(seen, past, tokens)
+        seen = near = None
+        if kv is None or not kv.decides:
+            seen = causal(past, tokens, ids.device)[None] if mask is None else mask
+            seen = seen[:, None]
+            near = windowed(seen, past, tokens, self.config.window)
         x = self.embedding(ids)
         for i, layer in enumerate(self.layers):
-            windowed = near is not None and i >= self.config.windowed_from
-            inputs = (x, cos, sin, kv, near if windowed else seen)
+            close = near is not None and i >= self.config.windowed_from
+            inputs = (x, cos, sin, kv, near if close else seen)
             if self.recompute and torch.is_grad_enabled():
                 x = checkpoint(layer, *inputs, use_reentrant=False)
             else:
@@ -164,13 +172,6 @@ class Transformer(nn.Module):
         """(..., vocabulary) in float32."""
         logits: Tensor = self.head(hidden)
         return logits.to(torch.float32)
-
-    def _windowed(self, seen: Tensor, past: int, tokens: int) -> Tensor | None:
-        if self.config.window is None:
-            return None
-        query = torch.arange(past, past + tokens, device=seen.device)[:, None]
-        key = torch.arange(past + tokens, device=seen.device)[None]
-        return seen & (query - key < self.config.window)
 
     @classmethod
     def from_weights(
@@ -221,6 +222,15 @@ def causal(past: int, tokens: int, device: torch.device | str = "cpu") -> Tensor
     """(tokens, past + tokens) bool: new token t sees the past and new tokens up to itself."""
     ones = torch.ones(tokens, past + tokens, dtype=torch.bool, device=device)
     return ones.tril(past)
+
+
+def windowed(seen: Tensor, past: int, tokens: int, window: int | None) -> Tensor | None:
+    """What is seen (..., tokens, past + tokens) of the last `window` tokens only; None: no window."""
+    if window is None:
+        return None
+    query = torch.arange(past, past + tokens, device=seen.device)[:, None]
+    key = torch.arange(past + tokens, device=seen.device)[None]
+    return seen & (query - key < window)
 
 
 def fused(config: ModelConfig, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

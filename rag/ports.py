@@ -74,6 +74,10 @@ class Piece(Protocol):
     def logprob(self) -> float: ...
     @property
     def refusal(self) -> float: ...
+    @property
+    def timings(self) -> Mapping[str, float]:
+        """Seconds of what came before it, by stage; given once."""
+        ...
 
 
 class Generator(Protocol):

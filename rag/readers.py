@@ -5,6 +5,7 @@ up for each question, so that a promotion or a rollback holds from the next one 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,7 @@ from rag.settings import Settings
 
 if TYPE_CHECKING:
     from models.checkpoint import Checkpoint
+    from models.engine.engine import Blocks, Engine
 
 SHIPPED_ADAPTERS = Path(model.__file__).parent / "adapters"
 DEFAULT, NONE = "default", "none"
@@ -57,8 +59,8 @@ class AdaptedReaders:
     registry and, where nothing is promoted, to what is shipped; any other value forces one. Nothing
     is loaded before the first question."""
 
-    def __init__(self, settings: Settings, store: Store) -> None:
-        self._settings, self._store = settings, store
+    def __init__(self, settings: Settings, store: Store, blocks: Callable[[], Blocks]) -> None:
+        self._settings, self._store, self._blocks = settings, store, blocks
         self._lock = RLock()
         self._readers: OrderedDict[Weights | None, Generator] = OrderedDict()
 
@@ -73,12 +75,24 @@ class AdaptedReaders:
             reader = self._reader(weights)
             if reader.adapter.partition("@")[2] == digest:
                 return reader
-        raise _gone(adapter, self.base.identity)
+        raise _gone(adapter, self.engine.checkpoint.identity)
 
     @cached_property
     def base(self) -> Checkpoint:
-        """The settings' model, read once."""
+        """The settings' model, read once; for training, as the engine lays its own out otherwise."""
         return load_base(self._settings)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What runs the settings' model for all readers."""
+        from models.engine.engine import Engine
+
+        return Engine(load_base(self._settings), self._blocks())
+
+    def close(self) -> None:
+        """Stop the engine, if it was started."""
+        if "engine" in self.__dict__:
+            self.engine.close()
 
     def chosen(self, collection: str | None) -> Weights | None:
         """The adapter that answers a collection's questions now; None: the base alone does."""
@@ -86,7 +100,7 @@ class AdaptedReaders:
         if own.adapter != DEFAULT:
             return forced(own)
         with self._lock:
-            base = self.base.identity
+            base = self.engine.checkpoint.identity
         with self._store() as work:
             found = answering(work, base, collection)
         return shipped(own) if found is None else self._registered(found)
@@ -99,7 +113,8 @@ class AdaptedReaders:
         own = self._settings
         with self._store() as work:
             found = work.adapters.of_digest(digest) if digest else []
-        same = [adapter for adapter in found if adapter.base == self.base.identity]
+        base = self.engine.checkpoint.identity
+        same = [adapter for adapter in found if adapter.base == base]
         there = [self._registered(a) for a in same if (own.data / a.folder).is_dir()]
         others = [shipped(own), forced(own) if own.adapter != DEFAULT else None]
         return [*there, *(weights for weights in others if weights is not None)]
@@ -108,7 +123,7 @@ class AdaptedReaders:
         with self._lock:
             if weights not in self._readers:
                 with model_errors():
-                    self._readers[weights] = read(self.base, weights)
+                    self._readers[weights] = read(self.engine, weights)
             self._readers.move_to_end(weights)
             while len(self._readers) > _KEPT:
                 self._readers.popitem(last=False)
@@ -131,17 +146,17 @@ def load_base(settings: Settings) -> Checkpoint:
         return load(located(settings.model, settings.model_folder), dtype, device)
 
 
-def read(base: Checkpoint, weights: Weights | None) -> Generator:
-    """The base with one adapter. Raises the errors of `models`: WeightsCorrupt too when the file is
+def read(engine: Engine, weights: Weights | None) -> Generator:
+    """The engine's model with one adapter. Raises the errors of `models`: WeightsCorrupt too when the file is
     not the one that was registered."""
-    from models.generator import TransformerGenerator
     from models.lora import WEIGHTS, describe_adapter, load_adapter
     from models.manifest import sha256_of
+    from rag.own_reader import OwnReader
 
     if weights is None:
-        return TransformerGenerator(base)
+        return OwnReader(engine)
     card = describe_adapter(weights.folder).card
-    adapter = load_adapter(weights.folder, base.model)
+    adapter = load_adapter(weights.folder, engine.checkpoint.model)
     digest = sha256_of(weights.folder / WEIGHTS)
     if weights.digest not in ("", digest):
         raise model.WeightsCorrupt(
@@ -150,7 +165,7 @@ def read(base: Checkpoint, weights: Weights | None) -> Generator:
         )
     name = adapter_identity(weights.name, digest)
     tuned = {k: card[k] for k in ("min_confidence", "confidence") if k in card}
-    return TransformerGenerator(base, adapter, name, **tuned)
+    return OwnReader(engine, adapter, name, **tuned)
 
 
 def shipped(settings: Settings) -> Weights | None:

@@ -79,6 +79,7 @@ class Reading:
         if self._passages:
             for piece in self._pieces:
                 first = first if first is not None else perf_counter() - began
+                self.result.timings |= piece.timings
                 self._willing = min(self._willing, 1.0 - piece.refusal)
                 total = self._draft.logprob + piece.logprob
                 tokens = self._draft.tokens + piece.tokens

@@ -29,6 +29,8 @@ class Past:
     """The passages' keys and values as the questions' KV; nothing is kept. `markers`: (N, layers,
     kv_heads, head_width); `groups`: query heads per key head."""
 
+    decides = True
+
     def __init__(self, batch: Batch, markers: Tensor, groups: int) -> None:
         self._keys, self._values = batch.keys[:, 0], batch.values[:, 0]
         self._markers = markers.to(self._values.dtype)
@@ -40,7 +42,7 @@ class Past:
         return self._keys.shape[2]
 
     def attend(
-        self, layer: int, q: Tensor, raw: Tensor, keys: Tensor, values: Tensor, mask: Tensor
+        self, layer: int, q: Tensor, raw: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None
     ) -> Tensor:
         past = self._keys[layer], self._values[layer]
         return attend_to_past(q, keys, values, past, self._markers[:, layer], self._place)

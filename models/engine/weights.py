@@ -1,0 +1,56 @@
+"""The weights in the shape in which the engine multiplies by them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from models.checkpoint import Checkpoint, load
+from models.engine.few import Few, can_be_fused
+from models.lora import Adapter
+from models.projection import Projection
+from models.transformer import Transformer
+
+
+def packs(model: Transformer) -> bool:
+    """Whether this processor gains from packed weights: a CPU that multiplies in bfloat16 (else
+    the weights would not be in it)."""
+    return model.device.type == "cpu" and model.dtype == torch.bfloat16
+
+
+def pack(model: Transformer) -> None:
+    """Lay out every projection's weights for this processor (see `models.kernels`)."""
+    for module in model.modules():
+        if isinstance(module, Projection):
+            module.pack()
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """Weights with an adapter added in; `few` where passes over a few tokens have a way of their
+    own."""
+
+    model: Transformer
+    few: Few | None
+
+
+def merged(checkpoint: Checkpoint, adapter: Adapter) -> Merged:
+    """The checkpoint's weights with the adapter added in, beside them; embedding and head are
+    shared. Read again from where they came, as packed ones cannot be added to."""
+    base = checkpoint.model
+    Adapter.detach(base)
+    if checkpoint.source is None:
+        model = Transformer.from_state(base.config, _copied(base), base.dtype, base.device)
+    else:
+        model = load(checkpoint.source, base.dtype, base.device).model
+    model.embedding, model.head = base.embedding, base.head
+    adapter.merge(model)
+    few = Few(model) if can_be_fused(model) else None
+    if packs(model):
+        pack(model)
+    return Merged(model, few)
+
+
+def _copied(model: Transformer) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}

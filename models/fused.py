@@ -1,0 +1,259 @@
+"""One pass of a few tokens through the whole decoder as one compiled function: what `Transformer`
+does in some six hundred small operations, each of which costs more to begin than to do. Weights
+are int8 with a scale a row, sums float32, keys and values bfloat16. Knows the same things as
+`Transformer`, and is checked against it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import njit, prange
+
+from models.simd import (
+    as_float,
+    bfloat16_add,
+    bfloat16_dot,
+    bits_of,
+    int8_dot1,
+    int8_dot2,
+    int8_dot3,
+    int8_dot4,
+    store_bits16,
+)
+
+SPLITS = 2  # parts that the keys of one head are cut into, so that both of two cores get some
+_LOG2E = np.float32(1.4426950408889634)
+
+
+@njit(fastmath=True, cache=True, inline="always")
+def _exp(x: Any) -> Any:
+    """e^x for x <= 0, relative error below 1e-6: a power of two by its bits, times a polynomial
+    (Cephes' expf)."""
+    x = max(x, np.float32(-87.0))
+    whole = np.float32(math.floor(x * _LOG2E + np.float32(0.5)))
+    r = x - whole * np.float32(0.693359375) + whole * np.float32(2.12194440e-4)
+    p = np.float32(1.9875691500e-4)
+    p = p * r + np.float32(1.3981999507e-3)
+    p = p * r + np.float32(8.3334519073e-3)
+    p = p * r + np.float32(4.1665795894e-2)
+    p = p * r + np.float32(1.6666665459e-1)
+    p = p * r + np.float32(5.0000001201e-1)
+    p = p * r * r + r + np.float32(1.0)
+    return p * as_float(np.int32((np.int32(whole) + np.int32(127)) << np.int32(23)))
+
+
+@njit(fastmath=True, cache=True, inline="always")
+def _bfloat16(x: Any) -> Any:
+    """The upper half of a float32, rounded to even."""
+    bits = np.int64(bits_of(x)) & 0xFFFFFFFF
+    return np.uint16(((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16) & 0xFFFF)
+
+
+@njit(fastmath=True, cache=True)
+def _normed(x: Any, weight: Any, eps: Any, out: Any) -> None:
+    for row in range(x.shape[0]):
+        total = np.float32(0)
+        for i in range(x.shape[1]):
+            total += x[row, i] * x[row, i]
+        scale = np.float32(1) / np.float32(math.sqrt(total / np.float32(x.shape[1]) + eps))
+        for i in range(x.shape[1]):
+            out[row, i] = x[row, i] * scale * weight[i]
+
+
+@njit(fastmath=True, cache=True)
+def _row(w: Any, x: Any, n: Any, rows: Any, scale: Any, out: Any, column: Any) -> None:
+    """out[:rows, column] = x[:rows] times one row of weights at address w."""
+    at = 0
+    address = x.ctypes.data
+    while at < rows:
+        left = rows - at
+        start = address + at * n * 4
+        if left >= 4:
+            a, b, c, d = int8_dot4(w, start, n, n)
+            out[at, column], out[at + 1, column] = a * scale, b * scale
+            out[at + 2, column], out[at + 3, column] = c * scale, d * scale
+            at += 4
+        elif left == 3:
+            a, b, c = int8_dot3(w, start, n, n)
+            out[at, column], out[at + 1, column] = a * scale, b * scale
+            out[at + 2, column] = c * scale
+            at += 3
+        elif left == 2:
+            a, b = int8_dot2(w, start, n, n)
+            out[at, column], out[at + 1, column] = a * scale, b * scale
+            at += 2
+        else:
+            out[at, column] = int8_dot1(w, start, n, n)[0] * scale
+            at += 1
+
+
+@njit(fastmath=True, parallel=True, nogil=True, cache=True)
+def _product(w: Any, scale: Any, x: Any, out: Any, threads: Any) -> None:
+    """out = x W^T; w (rows of W, in) int8."""
+    rows, n, address = w.shape[0], w.shape[1], w.ctypes.data
+    for thread in prange(threads):
+        for o in range(rows * thread // threads, rows * (thread + 1) // threads):
+            _row(address + o * n, x, n, x.shape[0], scale[o], out, o)
+
+
+@njit(fastmath=True, cache=True)
+def _rotated(qkv: Any, cos: Any, sin: Any, heads: Any, width: Any) -> None:
+    """Rotate the first `heads` heads of each row in place; cos, sin (rows, width)."""
+    half = width // 2
+    for row in range(qkv.shape[0]):
+        for head in range(heads):
+            at = head * width
+            for i in range(half):
+                a, b = qkv[row, at + i], qkv[row, at + half + i]
+                qkv[row, at + i] = a * cos[row, i] - b * sin[row, i]
+                qkv[row, at + half + i] = b * cos[row, half + i] + a * sin[row, half + i]
+
+
+@njit(fastmath=True, cache=True)
+def _kept(x: Any, row: Any, first: Any, address: Any, place: Any, capacity: Any, heads: Any,
+          width: Any) -> None:  # fmt: skip
+    """Write one row's heads from column `first` on to their place in a layer of a cache, (heads,
+    capacity, width) bfloat16 at `address`."""
+    for head in range(heads):
+        at = address + (head * capacity + place) * width * 2
+        for i in range(width):
+            store_bits16(at + 2 * i, _bfloat16(x[row, first + head * width + i]))
+
+
+@njit(fastmath=True, cache=True)
+def _read(q: Any, k: Any, v: Any, length: Any, width: Any, scores: Any, out: Any,
+          sums: Any) -> None:  # fmt: skip
+    """What the query heads q (groups, width) read from `length` keys and values at addresses k and
+    v, not yet divided by the sum of weights. sums (groups, 2): largest score, sum against it."""
+    scale = np.float32(1) / np.float32(math.sqrt(width))
+    for group in range(q.shape[0]):
+        query, address = q.ctypes.data + group * width * 4, out.ctypes.data + group * width * 4
+        largest = np.float32(-1e30)
+        for s in range(length):
+            scores[s] = bfloat16_dot(k + s * width * 2, query, width) * scale
+            largest = max(largest, scores[s])
+        total = np.float32(0)
+        for s in range(length):
+            scores[s] = _exp(scores[s] - largest)
+            total += scores[s]
+        for i in range(width):
+            out[group, i] = np.float32(0)
+        for s in range(length):
+            bfloat16_add(scores[s], v + s * width * 2, address, width)
+        sums[group, 0], sums[group, 1] = largest, total
+
+
+@njit(fastmath=True, cache=True)
+def _joined(parts: Any, sums: Any, out: Any) -> None:
+    """Parts of a reading (splits, groups, width) as one, into out (groups, width)."""
+    for group in range(out.shape[0]):
+        largest = sums[:, group, 0].max()
+        total = np.float32(0)
+        out[group] = np.float32(0)
+        for split in range(parts.shape[0]):
+            weight = _exp(sums[split, group, 0] - largest)
+            total += weight * sums[split, group, 1]
+            for i in range(out.shape[1]):
+                out[group, i] += weight * parts[split, group, i]
+        for i in range(out.shape[1]):
+            out[group, i] /= total
+
+
+@njit(fastmath=True, parallel=True, nogil=True, cache=True)
+def _attended(qkv: Any, out: Any, keys: Any, values: Any, offset: Any, capacities: Any, places: Any,
+              kv_heads: Any, width: Any) -> None:  # fmt: skip
+    """Attention of each row to the cache it names; its own key and value are there already. qkv
+    (rows, heads and more, width), out (rows, heads, width); keys, values: addresses of caches, of
+    which this layer begins `offset` heads after the start."""
+    rows, heads = out.shape[0], out.shape[1]
+    groups = heads // kv_heads
+    parts = np.empty((rows, kv_heads, SPLITS, groups, width), np.float32)
+    sums = np.empty((rows, kv_heads, SPLITS, groups, 2), np.float32)
+    for task in prange(rows * kv_heads * SPLITS):
+        row, head, split = task // (kv_heads * SPLITS), task // SPLITS % kv_heads, task % SPLITS
+        length = places[row] + 1
+        begin, end = length * split // SPLITS, length * (split + 1) // SPLITS
+        start = ((offset + head) * capacities[row] + begin) * width * 2
+        q = qkv[row, head * groups : (head + 1) * groups]
+        scores = np.empty(end - begin, np.float32)
+        _read(q, keys[row] + start, values[row] + start, end - begin, width, scores,
+              parts[row, head, split], sums[row, head, split])  # fmt: skip
+    for row in range(rows):
+        for head in range(kv_heads):
+            own = out[row, head * groups : (head + 1) * groups]
+            _joined(parts[row, head], sums[row, head], own)
+
+
+@njit(fastmath=True, parallel=True, nogil=True, cache=True)
+def _gated(w: Any, scale: Any, x: Any, out: Any, threads: Any) -> None:
+    """out = silu(x G^T) * (x U^T); w holds G's rows, then U's."""
+    rows, n, address = w.shape[0] // 2, w.shape[1], w.ctypes.data
+    for thread in prange(threads):
+        both = np.empty((x.shape[0], 2), np.float32)
+        for o in range(rows * thread // threads, rows * (thread + 1) // threads):
+            _row(address + o * n, x, n, x.shape[0], scale[o], both, 0)
+            _row(address + (rows + o) * n, x, n, x.shape[0], scale[rows + o], both, 1)
+            for row in range(x.shape[0]):
+                gate = both[row, 0]
+                shrunk = _exp(-abs(gate))
+                sigmoid = np.float32(1) / (np.float32(1) + shrunk)
+                if gate < 0:
+                    sigmoid *= shrunk
+                out[row, o] = gate * sigmoid * both[row, 1]
+
+
+@njit(fastmath=True, cache=True)
+def _added(x: Any, y: Any) -> None:
+    for row in range(x.shape[0]):
+        for i in range(x.shape[1]):
+            x[row, i] += y[row, i]
+
+
+@njit(nogil=True, cache=True)
+def forward(x: Any, cos: Any, sin: Any, norms: Any, qkv: Any, qkv_scale: Any, out: Any,
+            out_scale: Any, gate_up: Any, gate_up_scale: Any, down: Any, down_scale: Any,
+            keys: Any, values: Any, capacities: Any, places: Any, heads: Any, kv_heads: Any,
+            eps: Any, threads: Any) -> Any:  # fmt: skip
+    """Hidden states (N, D) after the last layer, not yet normed, of N tokens with embeddings x (N,
+    D). Weights are stacked by layer: int8 (layers, out, in), scales (layers, out), norms (layers,
+    2, D). cos, sin (N, width). Token i stands at places[i] of the cache whose keys and values,
+    (layers, kv_heads, capacities[i], width) bfloat16, begin at keys[i] and values[i]; it sees that
+    cache up to itself."""
+    rows, width = x.shape[0], cos.shape[1]
+    normed = np.empty_like(x)
+    projected = np.empty((rows, qkv.shape[1]), np.float32)
+    read = np.empty((rows, heads * width), np.float32)
+    gated = np.empty((rows, down.shape[2]), np.float32)
+    y = np.empty_like(x)
+    for layer in range(qkv.shape[0]):
+        _normed(x, norms[layer, 0], eps, normed)
+        _product(qkv[layer], qkv_scale[layer], normed, projected, threads)
+        _rotated(projected, cos, sin, heads + kv_heads, width)
+        for row in range(rows):
+            offset = layer * kv_heads * capacities[row] * width * 2
+            first, place, most = heads * width, places[row], capacities[row]
+            _kept(projected, row, first, keys[row] + offset, place, most, kv_heads, width)
+            first += kv_heads * width
+            _kept(projected, row, first, values[row] + offset, place, most, kv_heads, width)
+        _attended(projected.reshape(rows, -1, width), read.reshape(rows, heads, width), keys,
+                  values, layer * kv_heads, capacities, places, kv_heads, width)  # fmt: skip
+        _product(out[layer], out_scale[layer], read, y, threads)
+        _added(x, y)
+        _normed(x, norms[layer, 1], eps, normed)
+        _gated(gate_up[layer], gate_up_scale[layer], normed, gated, threads)
+        _product(down[layer], down_scale[layer], gated, y, threads)
+        _added(x, y)
+    return x
+
+
+@njit(nogil=True, cache=True)
+def logits(x: Any, norm: Any, head: Any, scale: Any, eps: Any, threads: Any) -> Any:
+    """(N, vocabulary) float32 from hidden states (N, D)."""
+    normed = np.empty_like(x)
+    _normed(x, norm, eps, normed)
+    found = np.empty((x.shape[0], head.shape[0]), np.float32)
+    _product(head, scale, normed, found, threads)
+    return found

@@ -1,0 +1,129 @@
+"""The compiled pass over a few tokens computes what the decoder does with the same weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.config import ModelConfig
+from models.engine.few import Few, can_be_fused, quantised
+from models.kv import KVCache
+from models.transformer import Transformer
+
+SMALL = ModelConfig(
+    vocab_size=160,
+    width=64,
+    layers=3,
+    heads=6,
+    kv_heads=2,
+    head_width=32,
+    ffn_width=96,
+    norm_eps=1e-5,
+    rope_theta=10_000.0,
+    positions=512,
+    tied=True,
+)
+
+
+def random_model(config: ModelConfig = SMALL) -> Transformer:
+    torch.manual_seed(3)
+    model = Transformer(config)
+    for parameter in model.parameters():
+        if parameter.dim() > 1:
+            torch.nn.init.normal_(parameter, std=0.12)
+        else:
+            torch.nn.init.uniform_(parameter, 0.5, 1.5)
+    return model.eval().to(torch.bfloat16)
+
+
+def rounded(model: Transformer) -> Transformer:
+    """The same decoder in float32, with the weights that int8 leaves of it."""
+    wide = random_model().to(torch.float32)
+    for own in wide.layers:
+        for projection in (own.attention.qkv, own.attention.out, own.ffn.gate_up, own.ffn.down):  # type: ignore[union-attr]
+            projection.weight.data = _rounded(projection.weight)  # type: ignore[union-attr]
+    wide.head.weight = torch.nn.Parameter(_rounded(wide.head.weight), False)
+    return wide
+
+
+def _rounded(weight: torch.Tensor) -> torch.Tensor:
+    numbers, scale = quantised(weight)
+    return numbers.float() * scale[:, None]
+
+
+@pytest.fixture(scope="module")
+def model() -> Transformer:
+    return random_model()
+
+
+@pytest.fixture(scope="module")
+def few(model: Transformer) -> Few:
+    return Few(model)
+
+
+def filled(config: ModelConfig, length: int, seed: int) -> KVCache:
+    """A cache that holds so many tokens, with room for more than it needs."""
+    chance = torch.Generator().manual_seed(seed)
+    shape = (config.layers, 1, config.kv_heads, length, config.head_width)
+    cache = KVCache(config, length + 17, dtype=torch.bfloat16)
+    cache.append(*(torch.randn(shape, generator=chance).to(torch.bfloat16) for _ in range(2)))
+    return cache
+
+
+def widened(config: ModelConfig, cache: KVCache) -> KVCache:
+    wide = KVCache(config, cache.capacity)
+    wide.append(cache.keys[..., : cache.length, :].float(), cache.values[..., : cache.length, :].float())
+    return wide
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.tuples(st.integers(0, 70), st.integers(1, 3)), min_size=1, max_size=3),
+    st.integers(0, 1000),
+)
+def test_several_answers_at_once_get_what_the_decoder_gives_each(
+    model: Transformer, few: Few, parts: list[tuple[int, int]], seed: int
+) -> None:
+    """`parts`: tokens held and tokens new of each answer; two passes, one after the other."""
+    plain = rounded(model)
+    caches = [filled(SMALL, length, seed + n) for n, (length, _) in enumerate(parts)]
+    wides = [widened(SMALL, cache) for cache in caches]
+    for turn in range(2):
+        new = [[(seed + 7 * i + turn) % 160 for i in range(tokens)] for _, tokens in parts]
+        found = few([i for own in new for i in own], list(zip(caches, map(len, new), strict=True)))
+        with torch.no_grad():
+            wanted = torch.cat(
+                [plain.logits(plain(torch.tensor([own]), kv=w)[0]) for own, w in zip(new, wides, strict=True)]
+            )
+        assert torch.allclose(found, wanted, atol=0.03, rtol=0.02)
+    assert [c.length for c in caches] == [length + 2 * tokens for length, tokens in parts]
+
+
+def test_what_a_token_gets_does_not_depend_on_who_is_beside_it(few: Few) -> None:
+    """To the bit: an answer written among others is the answer written alone."""
+    alone = few([5, 6], [(filled(SMALL, 40, 1), 2)])
+    among = few(
+        [9, 5, 6, 7, 7],
+        [(filled(SMALL, 3, 2), 1), (filled(SMALL, 40, 1), 2), (filled(SMALL, 60, 3), 2)],
+    )
+    assert torch.equal(among[1:3], alone)
+
+
+def test_one_by_one_is_all_at_once(few: Few) -> None:
+    """To the bit: so a guess that is checked with others is the token that would have been
+    written without it."""
+    ids = [5, 6, 7, 8, 9, 10, 11, 12]
+    cache = filled(SMALL, 21, 4)
+    single = torch.cat([few([i], [(cache, 1)]) for i in ids])
+    assert torch.equal(few(ids, [(filled(SMALL, 21, 4), len(ids))]), single)
+
+
+def test_decoders_of_other_kinds_are_left_to_the_plain_way() -> None:
+    assert can_be_fused(random_model())
+    for other in ({"qk_norm": True}, {"qkv_bias": True}, {"window": 16}, {"ffn_width": 90}):
+        assert not can_be_fused(random_model(replace(SMALL, **other)))  # type: ignore[arg-type]
+    assert not can_be_fused(random_model().to(torch.float32))
