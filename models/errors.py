@@ -7,6 +7,7 @@
     +-- UnknownModel            no such name in the catalogue
     +-- IndexUnreachable        the package index could not be reached, or lacks the wheel
     +-- DiskFull                no room for the weights
+    +-- StoreUnavailable        KV blocks that must go could not be erased
 
 A message says what was wrong, with what, and what to do.
 """
@@ -34,3 +35,6 @@ class IndexUnreachable(ModelError): ...
 
 
 class DiskFull(ModelError): ...
+
+
+class StoreUnavailable(ModelError): ...
