@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from models.config import config_from_hugging_face
-from models.convert import is_converted, read_converted
+from models.convert import converted_identity, is_converted, read_converted
 from models.errors import WeightsCorrupt, WeightsMissing
 from models.gguf import GGUF
 from models.manifest import identity_of
@@ -45,8 +45,24 @@ def load(
     if files:
         return _load_gguf(files[0], dtype, device)
     if not (path / "config.json").is_file():
-        raise WeightsMissing(f"{path} holds neither a GGUF file nor a checkpoint's config.json")
+        raise _nothing_at(path)
     return _load_folder(path, dtype, device)
+
+
+def identity_at(path: Path) -> str:
+    """The identity of the checkpoint at `path`, without loading it. Raises as `load` does."""
+    if is_converted(path):
+        return converted_identity(path)
+    files = [path] if path.is_file() else sorted(path.glob("*.gguf"))
+    if files:
+        return identity_of(files[0].stem, files[:1])
+    if not (path / "config.json").is_file():
+        raise _nothing_at(path)
+    return identity_of(path.name, _safetensors(path))
+
+
+def _nothing_at(path: Path) -> WeightsMissing:
+    return WeightsMissing(f"{path} holds neither a GGUF file nor a checkpoint's config.json")
 
 
 def _load_gguf(path: Path, dtype: torch.dtype, device: torch.device | str) -> Checkpoint:

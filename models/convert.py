@@ -60,6 +60,14 @@ def convert_gguf(folder: Path) -> None:
     (target / "model.json").write_text(json.dumps(about, indent=2), "utf-8")
 
 
+def converted_identity(folder: Path) -> str:
+    """The identity of what is converted there, without reading it. Raises WeightsCorrupt."""
+    try:
+        return str(json.loads((folder / FOLDER / "model.json").read_text("utf-8"))["identity"])
+    except (ValueError, KeyError, OSError) as exc:
+        raise WeightsCorrupt(f"{folder / FOLDER / 'model.json'} cannot be read: {exc}") from exc
+
+
 def is_converted(folder: Path) -> bool:
     return (folder / FOLDER / "model.json").is_file()
 

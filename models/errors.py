@@ -9,6 +9,7 @@
     +-- DiskFull                no room for the weights
     +-- Busy                    the engine takes no more answers now; try again shortly
     +-- EngineStopped           the engine was closed while an answer was written
+    +-- StoreUnavailable        KV blocks that must go could not be erased
 
 A message says what was wrong, with what, and what to do.
 """
@@ -42,3 +43,6 @@ class Busy(ModelError): ...
 
 
 class EngineStopped(ModelError): ...
+
+
+class StoreUnavailable(ModelError): ...

@@ -28,7 +28,7 @@ SPLITS = 2  # parts that the keys of one head are cut into, so that both of two 
 _LOG2E = np.float32(1.4426950408889634)
 
 
-@njit(fastmath=True, cache=True, inline="always")
+@njit(fastmath=True, inline="always")
 def _exp(x: Any) -> Any:
     """e^x for x <= 0, relative error below 1e-6: a power of two by its bits, times a polynomial
     (Cephes' expf)."""
@@ -45,14 +45,14 @@ def _exp(x: Any) -> Any:
     return p * as_float(np.int32((np.int32(whole) + np.int32(127)) << np.int32(23)))
 
 
-@njit(fastmath=True, cache=True, inline="always")
+@njit(fastmath=True, inline="always")
 def _bfloat16(x: Any) -> Any:
     """The upper half of a float32, rounded to even."""
     bits = np.int64(bits_of(x)) & 0xFFFFFFFF
     return np.uint16(((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16) & 0xFFFF)
 
 
-@njit(fastmath=True, cache=True)
+@njit(fastmath=True)
 def _normed(x: Any, weight: Any, eps: Any, out: Any) -> None:
     for row in range(x.shape[0]):
         total = np.float32(0)
@@ -63,7 +63,7 @@ def _normed(x: Any, weight: Any, eps: Any, out: Any) -> None:
             out[row, i] = x[row, i] * scale * weight[i]
 
 
-@njit(fastmath=True, cache=True)
+@njit(fastmath=True)
 def _row(w: Any, x: Any, n: Any, rows: Any, scale: Any, out: Any, column: Any) -> None:
     """out[:rows, column] = x[:rows] times one row of weights at address w."""
     at = 0
@@ -90,7 +90,7 @@ def _row(w: Any, x: Any, n: Any, rows: Any, scale: Any, out: Any, column: Any) -
             at += 1
 
 
-@njit(fastmath=True, parallel=True, nogil=True, cache=True)
+@njit(fastmath=True, parallel=True, nogil=True)
 def _product(w: Any, scale: Any, x: Any, out: Any, threads: Any) -> None:
     """out = x W^T; w (rows of W, in) int8."""
     rows, n, address = w.shape[0], w.shape[1], w.ctypes.data
@@ -99,7 +99,7 @@ def _product(w: Any, scale: Any, x: Any, out: Any, threads: Any) -> None:
             _row(address + o * n, x, n, x.shape[0], scale[o], out, o)
 
 
-@njit(fastmath=True, cache=True)
+@njit(fastmath=True)
 def _rotated(qkv: Any, cos: Any, sin: Any, heads: Any, width: Any) -> None:
     """Rotate the first `heads` heads of each row in place; cos, sin (rows, width)."""
     half = width // 2
@@ -112,7 +112,7 @@ def _rotated(qkv: Any, cos: Any, sin: Any, heads: Any, width: Any) -> None:
                 qkv[row, at + half + i] = b * cos[row, half + i] + a * sin[row, half + i]
 
 
-@njit(fastmath=True, cache=True)
+@njit(fastmath=True)
 def _kept(x: Any, row: Any, first: Any, address: Any, place: Any, capacity: Any, heads: Any,
           width: Any) -> None:  # fmt: skip
     """Write one row's heads from column `first` on to their place in a layer of a cache, (heads,
@@ -123,7 +123,7 @@ def _kept(x: Any, row: Any, first: Any, address: Any, place: Any, capacity: Any,
             store_bits16(at + 2 * i, _bfloat16(x[row, first + head * width + i]))
 
 
-@njit(fastmath=True, cache=True)
+@njit(fastmath=True)
 def _read(q: Any, k: Any, v: Any, length: Any, width: Any, scores: Any, out: Any,
           sums: Any) -> None:  # fmt: skip
     """What the query heads q (groups, width) read from `length` keys and values at addresses k and
@@ -146,7 +146,7 @@ def _read(q: Any, k: Any, v: Any, length: Any, width: Any, scores: Any, out: Any
         sums[group, 0], sums[group, 1] = largest, total
 
 
-@njit(fastmath=True, cache=True)
+@njit(fastmath=True)
 def _joined(parts: Any, sums: Any, out: Any) -> None:
     """Parts of a reading (splits, groups, width) as one, into out (groups, width)."""
     for group in range(out.shape[0]):
@@ -162,7 +162,7 @@ def _joined(parts: Any, sums: Any, out: Any) -> None:
             out[group, i] /= total
 
 
-@njit(fastmath=True, parallel=True, nogil=True, cache=True)
+@njit(fastmath=True, parallel=True, nogil=True)
 def _attended(qkv: Any, out: Any, keys: Any, values: Any, offset: Any, capacities: Any, places: Any,
               kv_heads: Any, width: Any) -> None:  # fmt: skip
     """Attention of each row to the cache it names; its own key and value are there already. qkv
@@ -187,7 +187,7 @@ def _attended(qkv: Any, out: Any, keys: Any, values: Any, offset: Any, capacitie
             _joined(parts[row, head], sums[row, head], own)
 
 
-@njit(fastmath=True, parallel=True, nogil=True, cache=True)
+@njit(fastmath=True, parallel=True, nogil=True)
 def _gated(w: Any, scale: Any, x: Any, out: Any, threads: Any) -> None:
     """out = silu(x G^T) * (x U^T); w holds G's rows, then U's."""
     rows, n, address = w.shape[0] // 2, w.shape[1], w.ctypes.data
@@ -205,14 +205,14 @@ def _gated(w: Any, scale: Any, x: Any, out: Any, threads: Any) -> None:
                 out[row, o] = gate * sigmoid * both[row, 1]
 
 
-@njit(fastmath=True, cache=True)
+@njit(fastmath=True)
 def _added(x: Any, y: Any) -> None:
     for row in range(x.shape[0]):
         for i in range(x.shape[1]):
             x[row, i] += y[row, i]
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def forward(x: Any, cos: Any, sin: Any, norms: Any, qkv: Any, qkv_scale: Any, out: Any,
             out_scale: Any, gate_up: Any, gate_up_scale: Any, down: Any, down_scale: Any,
             keys: Any, values: Any, capacities: Any, places: Any, heads: Any, kv_heads: Any,
@@ -249,7 +249,7 @@ def forward(x: Any, cos: Any, sin: Any, norms: Any, qkv: Any, qkv_scale: Any, ou
     return x
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def logits(x: Any, norm: Any, head: Any, scale: Any, eps: Any, threads: Any) -> Any:
     """(N, vocabulary) float32 from hidden states (N, D)."""
     normed = np.empty_like(x)
@@ -257,3 +257,11 @@ def logits(x: Any, norm: Any, head: Any, scale: Any, eps: Any, threads: Any) -> 
     found = np.empty((x.shape[0], head.shape[0]), np.float32)
     _product(head, scale, normed, found, threads)
     return found
+
+
+def keep_compiled() -> None:
+    """Keep on disk what is compiled, and find what an earlier process compiled: half a minute the
+    first time, half a second after. (Not at import, which must open nothing.)"""
+    for function in (_normed, _row, _product, _rotated, _kept, _read, _joined, _attended, _gated,
+                     _added, forward, logits):  # fmt: skip
+        function.enable_caching()

@@ -44,6 +44,7 @@ class TransformerGenerator:
         adapter_name: str = "none",
         min_confidence: float = 0.3,
         confidence: Mapping[str, float] | None = None,
+        merge: bool = True,
     ) -> None:
         self._engine = engine
         checkpoint = engine.checkpoint
@@ -56,7 +57,7 @@ class TransformerGenerator:
         self.min_confidence = min_confidence
         self.confidence = dict(confidence or {})
         self._refusal_ids = checkpoint.tokenizer.encode(REFUSAL)
-        self._reader = engine.reader(adapter, adapter_name, self._prompts.prefix)
+        self._reader = engine.reader(adapter, adapter_name, self._prompts.prefix, merge)
 
     @property
     def adapter(self) -> str:
@@ -160,4 +161,3 @@ class TransformerGenerator:
             model(torch.tensor([ids], device=device), kv=cache, mask=mask)
             mark(cache, len(prompt.prefix), lengths, reader.markers)
         return cache
-

@@ -1,5 +1,5 @@
-"""Linear maps in the layout that this processor multiplies fastest, chosen once, at the start. Knows
-matrices only.
+"""Linear maps in the layout that this processor multiplies fastest, chosen once, at the start.
+Knows matrices only.
 """
 
 from __future__ import annotations

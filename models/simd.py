@@ -57,7 +57,7 @@ def _at(builder: Any, address: Any, elements: Any, size: int) -> Any:
 
 
 def _loop(builder: Any, n: Any, step: int, carried: int, body: Callable[..., list[Any]]) -> Any:
-    """Run `body(i, *vectors)` for i = 0, step, ... below n; it returns the vectors it carries on."""
+    """Run `body(i, *vectors)` for i = 0, step, ... below n; it returns what it carries on."""
     before = builder.block
     loop, end = builder.append_basic_block("loop"), builder.append_basic_block("end")
     builder.branch(loop)

@@ -49,17 +49,19 @@ class Attention(nn.Module):
             self.q_norm = RMSNorm(config.head_width, config.norm_eps)
             self.k_norm = RMSNorm(config.head_width, config.norm_eps)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, kv: KV | None, mask: Tensor | None) -> Tensor:
+    def forward(
+        self, x: Tensor, cos: Tensor, sin: Tensor, kv: KV | None, mask: Tensor | None
+    ) -> Tensor:
         """x (B, T, D); cos, sin (B or 1, 1, T, head_width); mask (B or 1, 1, T, S), true = seen."""
         c = self.config
         b, t, _ = x.shape
         heads = self.qkv(x).view(b, t, -1, c.head_width).transpose(1, 2)
         qk, v = heads[:, : c.heads + c.kv_heads], heads[:, c.heads + c.kv_heads :]
         if c.qk_norm:
-            q, k = qk.split((c.heads, c.kv_heads), 1)
-            qk = torch.cat((self.q_norm(q), self.k_norm(k)), 1)
+            qk = torch.cat((self.q_norm(qk[:, : c.heads]), self.k_norm(qk[:, c.heads :])), 1)
         raw = qk[:, c.heads :]
-        q, k = rotate(qk, cos, sin).split((c.heads, c.kv_heads), 1)
+        turned = rotate(qk, cos, sin)
+        q, k = turned[:, : c.heads], turned[:, c.heads :]
         y = attend(q, k, v, mask) if kv is None else kv.attend(self.layer, q, raw, k, v, mask)
         out: Tensor = self.out(y.transpose(1, 2).reshape(b, t, -1))
         return out
@@ -88,7 +90,9 @@ class Layer(nn.Module):
         self.ffn_norm = RMSNorm(config.width, config.norm_eps)
         self.ffn = FeedForward(config)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, kv: KV | None, mask: Tensor | None) -> Tensor:
+    def forward(
+        self, x: Tensor, cos: Tensor, sin: Tensor, kv: KV | None, mask: Tensor | None
+    ) -> Tensor:
         x = x + self.attention(self.attention_norm(x), cos, sin, kv, mask)
         y: Tensor = x + self.ffn(self.ffn_norm(x))
         return y
@@ -225,7 +229,7 @@ def causal(past: int, tokens: int, device: torch.device | str = "cpu") -> Tensor
 
 
 def windowed(seen: Tensor, past: int, tokens: int, window: int | None) -> Tensor | None:
-    """What is seen (..., tokens, past + tokens) of the last `window` tokens only; None: no window."""
+    """What is seen (..., tokens, past + tokens) of the last `window` tokens; None: no window."""
     if window is None:
         return None
     query = torch.arange(past, past + tokens, device=seen.device)[:, None]

@@ -61,7 +61,8 @@ class Writing:
         self._logprob += float(logprob(scores, torch.tensor(token, device=scores.device)))
         self._pending += 1
         if token in self._tokenizer.end:
-            return self._stop()
+            self._flush()
+            return None
         self._ids.append(token)
         self._constraint.advance(token)
         text = self._tokenizer.decode(self._ids)
@@ -69,13 +70,17 @@ class Writing:
             self._show(text)
             if any(stop in text for stop in self._sampling.stop):
                 return None
-        return token if len(self._ids) < most else self._stop()
+        if len(self._ids) < most:
+            return token
+        self._flush()
+        return None
 
     def _show(self, text: str) -> None:
         new = text[len(self._shown) :]
         self._emit(Piece(new, self._pending, self._logprob, self._refusal or 0.0))
         self._shown, self._logprob, self._pending = text, 0.0, 0
 
-    def _stop(self) -> None:
+    def _flush(self) -> None:
+        """What was not shown yet, as no whole character came of it, still counts."""
         if self._pending:
             self._show(self._shown)

@@ -6,11 +6,13 @@ import logging
 from collections.abc import Sequence
 from functools import cached_property, lru_cache, partial
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from rag import errors
 from rag.answering import Answering, Policy
 from rag.domain import Box, Collection, Passage, Sampling
 from rag.fuse import convex, rrf
+from rag.kv_blocks import FolderKVBlocks, leftovers
 from rag.layout import Layout, boxes_for, load_layout
 from rag.model_errors import model_errors
 from rag.ports import (
@@ -18,6 +20,7 @@ from rag.ports import (
     Embedder,
     Generator,
     Generators,
+    KVBlocks,
     Reranker,
     SearchIndex,
     Verifier,
@@ -30,6 +33,9 @@ from rag.store.blobs import FolderBlobs
 from rag.store.migrate import upgrade
 from rag.store.unit import SqlStore, open_store
 from rag.verifiers import ChosenVerifiers
+
+if TYPE_CHECKING:
+    from models.block_store import BlockStore
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +61,26 @@ class Attest:
 
     @cached_property
     def store(self) -> SqlStore:
-        return open_store(self.settings.database, max_attempts=self.settings.max_attempts)
+        own = self.settings
+        return open_store(own.database, max_attempts=own.max_attempts, kv_blocks=self.kv_blocks)
+
+    @cached_property
+    def kv_blocks(self) -> KVBlocks:
+        """What every process over the data folder keeps of passages, to have it forgotten."""
+        return FolderKVBlocks(self.settings.kv_folder)
+
+    @cached_property
+    def block_store(self) -> BlockStore:
+        """Where this process's readers keep the KV blocks of passages."""
+        from models.block_store import BlockStore
+        from models.hardware import choose_device
+
+        own = self.settings
+        with model_errors():
+            device = choose_device(own.device)
+        return BlockStore(
+            own.kv_folder, own.kv_memory_bytes, own.kv_disk_bytes, own.kv_precision, device=device
+        )
 
     @cached_property
     def blobs(self) -> Blobs:
@@ -72,7 +97,7 @@ class Attest:
 
     @cached_property
     def readers(self) -> Generators:
-        return AdaptedReaders(self.settings, self.store)
+        return AdaptedReaders(self.settings, self.store, lambda: self.block_store)
 
     @property
     def generator(self) -> Generator:
@@ -151,15 +176,19 @@ class Attest:
         return None if blob is None else load_layout(self.blobs.get(blob))
 
     def warm(self) -> None:
-        """Load what the first question would wait for. What cannot be loaded is logged: the
-        question that needs it says so."""
+        """Load what the first question would wait for, and drop KV blocks that a killed process
+        left of erased text. What cannot be loaded is logged: the question that needs it says so."""
         try:
+            self.kv_blocks.forget_keys(leftovers(self.store, self.kv_blocks))
             self.embedder.embed(["ready"])
             self.readers.of(None)
         except errors.AttestError as exc:
             log.warning("models are not ready: %s", exc)
 
     def close(self) -> None:
+        readers = self.__dict__.get("readers")
+        if isinstance(readers, AdaptedReaders):
+            readers.close()
         if "store" in self.__dict__:
             self.store.close()
 

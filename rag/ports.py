@@ -5,7 +5,7 @@ length 1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Generator as Writing
 from dataclasses import dataclass
 from datetime import datetime
@@ -198,6 +198,24 @@ class Delta:
     died: Sequence[tuple[int, int]]
 
 
+class KVBlocks(Protocol):
+    """The keys and values that readers keep of passages, named by the sha256 of what a reader is
+    shown (`rag.prompt.shown`). Derived: losing one costs time only."""
+
+    def forget(self, texts: Iterable[str]) -> None:
+        """Erase those of these texts, from every process that shares them. Raises StoreUnavailable
+        when that cannot be promised."""
+        ...
+
+    def keys(self) -> set[str]:
+        """Those on disk."""
+        ...
+
+    def forget_keys(self, keys: Iterable[str]) -> None:
+        """As `forget`."""
+        ...
+
+
 # --- the truth ---------------------------------------------------------------------------------
 
 
@@ -337,6 +355,10 @@ class Chunks(Protocol):
     def passages(self, collection: str, ids: Sequence[str], filter: Filter) -> list[Passage]:
         """The chunks of `ids` that the filter permits, checked in SQL, in the order of `ids`,
         score 0. What an index returned by mistake is missing here."""
+        ...
+
+    def shown(self, collection: str) -> Iterator[str]:
+        """What a reader is shown of each live chunk (`rag.prompt.shown`), in no order."""
         ...
 
 

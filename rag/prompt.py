@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rag.domain import Passage
 
 
 def shown(passage: Passage) -> str:
-    head = " > ".join(part for part in (passage.title, *passage.chunk.heading_path) if part)
-    return f"{head}\n{passage.chunk.text}" if head else passage.chunk.text
+    return shown_text(passage.title, passage.chunk.heading_path, passage.chunk.text)
+
+
+def shown_text(title: str, heading_path: Sequence[str], text: str) -> str:
+    head = " > ".join(part for part in (title, *heading_path) if part)
+    return f"{head}\n{text}" if head else text

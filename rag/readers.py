@@ -56,8 +56,9 @@ class OneReader:
 
 class AdaptedReaders:
     """The readers of the settings' model. The setting `adapter` "default" leaves the choice to the
-    registry and, where nothing is promoted, to what is shipped; any other value forces one. Nothing
-    is loaded before the first question."""
+    registry and, where nothing is promoted, to what is shipped; any other value forces one. The
+    adapter of all collections that have none of their own is merged into a copy of the weights;
+    the others act beside the base's. Nothing is loaded before the first question."""
 
     def __init__(self, settings: Settings, store: Store, blocks: Callable[[], Blocks]) -> None:
         self._settings, self._store, self._blocks = settings, store, blocks
@@ -75,11 +76,20 @@ class AdaptedReaders:
             reader = self._reader(weights)
             if reader.adapter.partition("@")[2] == digest:
                 return reader
-        raise _gone(adapter, self.engine.checkpoint.identity)
+        raise _gone(adapter, self.identity)
+
+    @cached_property
+    def identity(self) -> str:
+        """Which model the settings name."""
+        from models.checkpoint import identity_at
+        from models.pull import located
+
+        with model_errors():
+            return identity_at(located(self._settings.model, self._settings.model_folder))
 
     @cached_property
     def base(self) -> Checkpoint:
-        """The settings' model, read once; for training, as the engine lays its own out otherwise."""
+        """The settings' model for training, read once; the engine lays its own out otherwise."""
         return load_base(self._settings)
 
     @cached_property
@@ -99,10 +109,8 @@ class AdaptedReaders:
         own = self._settings
         if own.adapter != DEFAULT:
             return forced(own)
-        with self._lock:
-            base = self.engine.checkpoint.identity
         with self._store() as work:
-            found = answering(work, base, collection)
+            found = answering(work, self.identity, collection)
         return shipped(own) if found is None else self._registered(found)
 
     def _registered(self, adapter: Adapter) -> Weights:
@@ -113,8 +121,7 @@ class AdaptedReaders:
         own = self._settings
         with self._store() as work:
             found = work.adapters.of_digest(digest) if digest else []
-        base = self.engine.checkpoint.identity
-        same = [adapter for adapter in found if adapter.base == base]
+        same = [adapter for adapter in found if adapter.base == self.identity]
         there = [self._registered(a) for a in same if (own.data / a.folder).is_dir()]
         others = [shipped(own), forced(own) if own.adapter != DEFAULT else None]
         return [*there, *(weights for weights in others if weights is not None)]
@@ -122,8 +129,11 @@ class AdaptedReaders:
     def _reader(self, weights: Weights | None) -> Generator:
         with self._lock:
             if weights not in self._readers:
+                usual = weights is not None and weights == self.chosen(None)
+                if usual:  # its merged weights take the place of those before it
+                    self._readers.clear()
                 with model_errors():
-                    self._readers[weights] = read(self.engine, weights)
+                    self._readers[weights] = read(self.engine, weights, merge=usual)
             self._readers.move_to_end(weights)
             while len(self._readers) > _KEPT:
                 self._readers.popitem(last=False)
@@ -146,9 +156,9 @@ def load_base(settings: Settings) -> Checkpoint:
         return load(located(settings.model, settings.model_folder), dtype, device)
 
 
-def read(engine: Engine, weights: Weights | None) -> Generator:
-    """The engine's model with one adapter. Raises the errors of `models`: WeightsCorrupt too when the file is
-    not the one that was registered."""
+def read(engine: Engine, weights: Weights | None, merge: bool = True) -> Generator:
+    """The engine's model with one adapter, merged or not. Raises the errors of `models`:
+    WeightsCorrupt too when the file is not the one that was registered."""
     from models.lora import WEIGHTS, describe_adapter, load_adapter
     from models.manifest import sha256_of
     from rag.own_reader import OwnReader
@@ -165,7 +175,7 @@ def read(engine: Engine, weights: Weights | None) -> Generator:
         )
     name = adapter_identity(weights.name, digest)
     tuned = {k: card[k] for k in ("min_confidence", "confidence") if k in card}
-    return OwnReader(engine, adapter, name, **tuned)
+    return OwnReader(engine, adapter, name, merge=merge, **tuned)
 
 
 def shipped(settings: Settings) -> Weights | None:

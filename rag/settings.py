@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     threads: int = Field(0, ge=0)  # 0: torch decides
+    kv_memory_bytes: int = Field(256 * 2**20, ge=0)
+    kv_disk_bytes: int = Field(2 * 2**30, ge=0)
+    kv_precision: Literal["int8", "exact"] = "int8"
     max_answer_tokens: int = Field(160, ge=8, le=4096)
     verifier: Literal["auto", "lexical", "head"] = "auto"  # auto: head where its embedder is used
     min_support: float = Field(0.6, ge=0, le=1)
@@ -110,6 +113,10 @@ class Settings(BaseSettings):
     @property
     def blobs(self) -> Path:
         return self.data / "blobs"
+
+    @property
+    def kv_folder(self) -> Path:
+        return self.data / "kv"
 
     @property
     def model_folder(self) -> Path:

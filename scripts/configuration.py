@@ -62,6 +62,9 @@ MEANING = {
     "device": "where the models run; `auto` takes a GPU when there is one",
     "dtype": "precision of the generator; `auto`: bfloat16 where the device is good at it",
     "threads": "CPU threads of the models; 0: PyTorch decides",
+    "kv_memory_bytes": "most memory of one process for the KV blocks of passages; 0: none",
+    "kv_disk_bytes": "most disk space for KV blocks, under `kv` in `data`; 0: none",
+    "kv_precision": "KV blocks in one byte a number, or as the model computes them",
     "max_answer_tokens": "longest answer",
     "verifier": "what judges support: words alone, or words and meaning by a trained head; `auto`: "
     "the head where it was trained for the embedder in use",

@@ -75,11 +75,11 @@ def _effect(attest: Attest, adapter: Adapter, judging: Judging, say: Say | None)
 
 def _current(attest: Attest, adapter: Adapter) -> str:
     """What answers in the adapter's scope now, as the setting `adapter` names it."""
-    readers = AdaptedReaders(attest.settings, attest.store)
-    if readers.base.identity != adapter.base:
+    readers = AdaptedReaders(attest.settings, attest.store, lambda: attest.block_store)
+    if readers.identity != adapter.base:
         raise BadInput(
             f"the adapter {adapter.name!r} belongs to {adapter.base}, but the settings' model is "
-            f"{readers.base.identity}; set the model it was tuned for"
+            f"{readers.identity}; set the model it was tuned for"
         )
     chosen = readers.chosen(adapter.collection)
     return NONE if chosen is None else str(chosen.folder)

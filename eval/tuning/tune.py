@@ -85,7 +85,7 @@ def tune(
         with attest.store() as work:
             gathered = gather(work, who, asked.sources, within, asked.seed)
         snapshot.keep(run, asked.data(), gathered)
-    readers = AdaptedReaders(attest.settings, attest.store)
+    readers = AdaptedReaders(attest.settings, attest.store, lambda: attest.block_store)
     start = _start(attest, asked, readers, scope)
     with model_errors():
         plan = plan_of(asked, gathered, start)

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import Protocol, TypeVar
 
@@ -41,7 +42,7 @@ class Blocks(Protocol):
 @dataclass(frozen=True, slots=True)
 class Limits:
     """`answers`: written at once; `waiting`: beside them, more are refused; `tokens`: of all
-    answers' keys and values together; `rows`: tokens of passages in one pass with full attention."""
+    answers' keys and values together; `rows`: of passages read in one pass with full attention."""
 
     answers: int = 16
     waiting: int = 64
@@ -69,7 +70,7 @@ class Engine:
         self._calls: deque[tuple[Callable[[], object], Future[object]]] = deque()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._stopped = self._merged = False
+        self._stopped = False
 
     # --- what callers use -------------------------------------------------------------------------
 
@@ -104,16 +105,18 @@ class Engine:
         precision = str(self._model.dtype).removeprefix("torch.")
         return f"{self.checkpoint.identity}/{precision}"
 
-    def reader(self, adapter: Adapter | None, name: str, prefix: Sequence[int]) -> Reader:
-        """Weights that a `Request` can name; `name` says which adapter they are. The first one is
-        merged, the others are added to the base's outputs at every pass."""
-        return self.call(lambda: self._reader(adapter, name, prefix))
+    def reader(
+        self, adapter: Adapter | None, name: str, prefix: Sequence[int], merge: bool = False
+    ) -> Reader:
+        """Weights that a `Request` can name; `name` says which adapter they are. `merge`: answer by
+        weights with the adapter added in, quicker, at the cost of a second copy of them; else the
+        adapter is added to what the base's give, at every pass."""
 
-    def _reader(self, adapter: Adapter | None, name: str, prefix: Sequence[int]) -> Reader:
-        own = None
-        if adapter is not None and not self._merged:
-            self._merged, own = True, merged(self.checkpoint, adapter)
-        return make_reader(self._model, self.identity, adapter, name, prefix, own)
+        def make() -> Reader:
+            own = merged(self.checkpoint, adapter) if merge and adapter is not None else None
+            return make_reader(self._model, self.identity, adapter, name, prefix, own)
+
+        return self.call(make)
 
     def gauges(self) -> Mapping[str, float]:
         """How busy it is, for metrics."""
@@ -174,13 +177,13 @@ class Engine:
         if asking is not None:
             self._guarded(self._pass, [asking])
         elif reading is not None:
-            self._guarded(lambda one: self._read(one[0]), [reading])
+            self._guarded(self._read, [reading])
 
     def _guarded(self, work: Callable[[list[Answer]], None], answers: list[Answer]) -> None:
         """What fails in one pass ends the answers that took part in it, and no others."""
         try:
             work(answers)
-        except Exception as exc:  # noqa: BLE001 - each caller gets it
+        except Exception as exc:
             log.exception("a pass over %d answers failed", len(answers))
             self._end(answers, exc)
 
@@ -199,10 +202,11 @@ class Engine:
             answer = Answer(request, cache)
             self._answers.append(answer)
             answer.timed("queue", perf_counter() - request.asked)
-            self._guarded(lambda new: self._begin(new[0]), [answer])
+            self._guarded(self._begin, [answer])
 
-    def _begin(self, answer: Answer) -> None:
+    def _begin(self, answers: list[Answer]) -> None:
         """Look up what is known of the passages; what is left to read is read step by step."""
+        (answer,) = answers
         reader, passages = answer.request.reader, answer.request.passages
         if not reader.block_wise:
             answer.cache.append(*join(reader.model, reader.prefix, ()))
@@ -212,8 +216,9 @@ class Engine:
         if None not in answer.blocks:
             self._join(answer)
 
-    def _read(self, answer: Answer) -> None:
+    def _read(self, answers: list[Answer]) -> None:
         """One passage, or, with full attention, a piece of all of them."""
+        (answer,) = answers
         began = perf_counter()
         if answer.request.reader.block_wise:
             self._fill(answer)
@@ -265,7 +270,7 @@ class Engine:
                 answer.timed("prefill", spent)
                 answer.writing = True
                 answer.request.stream.put(Piece("", 0, 0.0, timings=answer.timings))
-            self._guarded(lambda one, own=own: self._take(one[0], own), [answer])
+            self._guarded(partial(self._take, own), [answer])
 
     def _logits(self, answers: list[Answer]) -> torch.Tensor:
         """(rows, vocabulary) float32: for each answer a row after its last pending token and one
@@ -273,7 +278,9 @@ class Engine:
         reader = answers[0].request.reader
         new = [[*a.pending, *a.guessed] for a in answers]
         parts = [(a.cache, len(own)) for a, own in zip(answers, new, strict=True)]
-        ids, ends, at = [i for own in new for i in own], [], 0
+        ids = [i for own in new for i in own]
+        ends: list[int] = []
+        at = 0
         for answer, own in zip(answers, new, strict=True):
             at += len(own)
             ends += range(at - 1 - len(answer.guessed), at)
@@ -284,16 +291,19 @@ class Engine:
             row = torch.tensor([ids], device=model.device)
             return model.logits(model(row, ragged.positions, ragged)[0, ends])
 
-    def _take(self, answer: Answer, logits: torch.Tensor) -> None:
+    def _take(self, logits: torch.Tensor, answers: list[Answer]) -> None:
         """The answer's next tokens: one, and one more for every guess that was right."""
+        (answer,) = answers
         writer, guessed = answer.request.writer, answer.guessed
-        for right in range(len(logits)):
+        right = 0
+        while True:
             token = writer.choose(logits[right])
             if token is None:
                 self._end([answer])
                 return
             if right == len(guessed) or guessed[right] != token:
                 break
+            right += 1
         answer.cache.rewind(answer.cache.length - len(guessed) + right)
         answer.pending = [token]
         answer.guessed = tuple(writer.guess(GUESSES))

@@ -5,9 +5,8 @@ goes through `Transformer`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from threading import Lock
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.kv import KVCache
-from models.projection import Projection
 from models.rope import angles
 from models.transformer import Transformer
 
@@ -44,18 +42,22 @@ class Few:
     def __init__(self, model: Transformer) -> None:
         from models import fused
 
+        fused.keep_compiled()
         self._fused, self._config = fused, model.config
         self._embedding, self._frequency = model.embedding, model.frequency
-        norms = [torch.stack((l.attention_norm.weight, l.ffn_norm.weight)) for l in model.layers]  # type: ignore[arg-type]  # noqa: E741
+        names = ("attention_norm.weight", "ffn_norm.weight")
+        norms = [torch.stack([own.get_parameter(n) for n in names]) for own in model.layers]
         self._norms = torch.stack(norms).to(torch.float32).numpy()
         self._norm = model.norm.weight.to(torch.float32).numpy()
         self._layers = [
             array
             for name in ("attention.qkv", "attention.out", "ffn.gate_up", "ffn.down")
-            for array in _stacked(model, lambda layer, name=name: layer.get_submodule(name))  # type: ignore[misc]
+            for array in _stacked([layer.get_parameter(f"{name}.weight") for layer in model.layers])
         ]
         head, scale = quantised(model.head.weight)
         self._head = head.numpy(), scale.numpy()
+        # Compile now, or read what was compiled before: not when the first answer waits for it.
+        self([0], [(KVCache(model.config, 1, dtype=torch.bfloat16), 1)])
 
     def __call__(self, ids: Sequence[int], parts: Sequence[tuple[KVCache, int]]) -> Tensor:
         """Logits (N, vocabulary) float32 of N new tokens; `parts`: the cache of each answer
@@ -83,9 +85,6 @@ class Few:
         return torch.from_numpy(found)
 
 
-def _stacked(
-    model: Transformer, of: Callable[[Any], Projection]
-) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    each = [quantised(of(layer).weight) for layer in model.layers]
-    weights, scales = zip(*each, strict=True)
-    return torch.stack(weights).numpy(), torch.stack(scales).numpy()
+def _stacked(weights: Sequence[Tensor]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    numbers, scales = zip(*map(quantised, weights), strict=True)
+    return torch.stack(numbers).numpy(), torch.stack(scales).numpy()

@@ -39,8 +39,8 @@ class Ragged:
         for (cache, tokens), masks in zip(self._parts, self._masks, strict=True):
             own = slice(at, at + tokens)
             at += tokens
-            parts = (x[:, :, own] for x in (q, raw, keys, values))
-            read.append(cache.attend(layer, *parts, mask=masks[near]))
+            new = raw[:, :, own], keys[:, :, own], values[:, :, own]
+            read.append(cache.attend(layer, q[:, :, own], *new, masks[near]))
         return read[0] if len(read) == 1 else torch.cat(read, 2)
 
     def advance(self, tokens: int) -> None:

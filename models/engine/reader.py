@@ -77,9 +77,7 @@ def make_reader(
 
 
 @contextmanager
-def _attached(
-    model: Transformer, adapter: Adapter | None, active: bool
-) -> Iterator[Transformer]:
+def _attached(model: Transformer, adapter: Adapter | None, active: bool) -> Iterator[Transformer]:
     if adapter is None or not active:
         Adapter.detach(model)
     else:

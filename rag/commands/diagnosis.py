@@ -38,6 +38,7 @@ def diagnose(attest: Attest, answers: int, progress: Callable[[str], None]) -> l
         "broker": lambda: _broker(attest),
         "weights": lambda: _weights(attest),
         "adapters": lambda: _adapters(attest),
+        "kv blocks": lambda: _kv_blocks(attest),
         "disk": lambda: _disk(attest),
     }
     found: list[Checked] = []
@@ -197,6 +198,21 @@ def _adapters(attest: Attest) -> Iterator[Checked]:
         same = found == adapter.digest
         detail = "the hash it was registered by" if same else f"its weights were changed: {found}"
         yield Checked(f"adapter: {adapter.name}", "ok" if same else "broken", detail)
+
+
+def _kv_blocks(attest: Attest) -> Iterator[Checked]:
+    """None on disk is of text that no live chunk shows (ERASED)."""
+    from rag.kv_blocks import leftovers
+
+    left = leftovers(attest.store, attest.kv_blocks)
+    if left:
+        detail = (
+            f"{len(left)} of text that no live chunk shows, among them {min(left)}; the next start "
+            f"of the API removes them, or delete {attest.settings.kv_folder} at any time"
+        )
+        yield Checked("kv blocks", "warning", detail)
+    else:
+        yield Checked("kv blocks", "ok", "every one is of a live chunk")
 
 
 def _disk(attest: Attest) -> Iterator[Checked]:

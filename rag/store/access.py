@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from rag.domain import JobState
 from rag.store.generations import next_generation
 from rag.store.jobs import WAITING
+from rag.store.showing import shown_of
 from rag.store.tables import CHUNKS, ChunkRow, CollectionRow, DocumentRow, JobRow, Json, VersionRow
 from rag.store.transaction import Transaction
 
@@ -57,7 +58,7 @@ def end_document(tx: Transaction, owner: CollectionRow, document: DocumentRow) -
         document.gone = owner.generation
     else:
         document.gone = next_generation(tx, owner, "deleted", document.id)
-        end_live(session, document.id, document.gone)
+        end_live(tx, document.id, document.gone)
     session.execute(
         update(JobRow)
         .where(JobRow.document == document.id, JobRow.state.in_(WAITING))
@@ -73,8 +74,10 @@ def end_document(tx: Transaction, owner: CollectionRow, document: DocumentRow) -
     return document.gone
 
 
-def end_live(session: Session, document: str, generation: int) -> None:
+def end_live(tx: Transaction, document: str, generation: int) -> None:
     """End the live version and its rows, if there is one."""
+    session = tx.write()
+    tx.ended.update(shown_of(session, ChunkRow.document == document, ChunkRow.died.is_(None)))
     for table in (VersionRow, ChunkRow):
         session.execute(
             update(table)

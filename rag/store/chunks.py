@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from sqlalchemy import Select, or_, select
 from rag.domain import Chunk, Filter, Passage
 from rag.errors import UnknownCollection
 from rag.ports import Delta, Row
+from rag.store.showing import shown_of
 from rag.store.tables import ChunkRow, CollectionRow, DocumentRow, VersionRow
 from rag.store.transaction import Transaction
 
@@ -58,6 +59,10 @@ class SqlChunks:
         rows = session.execute(_visible(collection, ids, filter.generation))
         found = {row.chunk: row for row in rows if _permitted(row, filter)}
         return [_passage(found[id]) for id in dict.fromkeys(ids) if id in found]
+
+    def shown(self, collection: str) -> Iterator[str]:
+        live = (ChunkRow.collection == collection, ChunkRow.died.is_(None))
+        return shown_of(self._tx.read(), *live)
 
 
 def _born(collection: str, after: int, until: int) -> Select[Any]:

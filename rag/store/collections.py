@@ -11,6 +11,7 @@ from rag.domain import Collection, MetadataValue, Right
 from rag.errors import Conflict, UnknownCollection
 from rag.store.checked import checked_groups, checked_metadata, checked_name
 from rag.store.generations import locked
+from rag.store.showing import shown_of
 from rag.store.tables import (
     AnswerRow,
     BlocksRow,
@@ -80,6 +81,7 @@ class SqlCollections:
         another collection may hold the same bytes."""
         session = self._tx.write()
         locked(session, id)
+        self._tx.ended.update(shown_of(session, ChunkRow.collection == id))
         versions = select(VersionRow.id).where(VersionRow.collection == id)
         session.execute(delete(BlocksRow).where(BlocksRow.version.in_(versions)))
         for table in (AnswerRow, JobRow, ChunkRow, VersionRow, DocumentRow, GenerationRow):

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from rag.domain import JobState
 from rag.errors import Conflict, Corrupt, NotFound
 from rag.ports import Publication
+from rag.prompt import shown_text
 from rag.store.access import end_live
 from rag.store.checked import checked_metadata
 from rag.store.generations import locked, next_generation
@@ -102,7 +103,11 @@ def _replace(tx: Transaction, row: JobRow, publication: Publication, generation:
     session = tx.write()
     document = session.get_one(DocumentRow, row.document, populate_existing=True)
     document.readers, document.given = row.readers, row.given
-    end_live(session, row.document, generation)
+    end_live(tx, row.document, generation)
+    tx.ended -= {
+        shown_text(publication.title, chunk.heading_path, chunk.text)
+        for chunk in publication.chunks
+    }
     own = _insert_version(tx, row, publication, generation, died=None)
     rows = _chunk_rows(row, publication, own | row.given, generation)
     while batch := list(islice(rows, _BATCH)):

@@ -31,6 +31,7 @@ class Transaction:
         self._begun = False
         self._writing = False
         self._closed = False
+        self.ended: set[str] = set()  # what readers were shown of chunks that this one ends
 
     def read(self) -> Session:
         if not self._begun:
@@ -54,10 +55,12 @@ class Transaction:
     def commit(self) -> None:
         self._session.commit()
         self._begun = self._writing = False
+        self.ended = set()
 
     def rollback(self) -> None:
         self._session.rollback()
         self._begun = self._writing = False
+        self.ended = set()
 
     def close(self) -> None:
         """Roll back what was not committed; for good."""

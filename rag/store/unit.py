@@ -16,6 +16,7 @@ from rag.ports import (
     Collections,
     Documents,
     Jobs,
+    KVBlocks,
     Opinions,
     Runs,
 )
@@ -38,9 +39,15 @@ class SqlUnitOfWork:
     the block without `commit()` rolls back. Belongs to one thread."""
 
     def __init__(
-        self, engine: Engine, *, max_attempts: int = 3, clock: Clock | None = None
+        self,
+        engine: Engine,
+        *,
+        max_attempts: int = 3,
+        clock: Clock | None = None,
+        kv_blocks: KVBlocks | None = None,
     ) -> None:
         self._tx = Transaction(engine, clock)
+        self._kv_blocks = kv_blocks
         self.collections: Collections = SqlCollections(self._tx)
         self.documents: Documents = SqlDocuments(self._tx)
         self.jobs: Jobs = SqlJobs(self._tx, max_attempts)
@@ -64,21 +71,37 @@ class SqlUnitOfWork:
         self._tx.close()
 
     def commit(self) -> None:
+        """And then have the KV blocks of what it ended forgotten, whichever change ended it. Raises
+        StoreUnavailable when they could not be: the change is committed all the same."""
+        ended = self._tx.ended
         self._tx.commit()
+        if self._kv_blocks is not None and ended:
+            self._kv_blocks.forget(ended)
 
 
 class SqlStore:
     """Call it for a unit of work. One per process; shared by its threads."""
 
     def __init__(
-        self, engine: Engine, *, max_attempts: int = 3, clock: Clock | None = None
+        self,
+        engine: Engine,
+        *,
+        max_attempts: int = 3,
+        clock: Clock | None = None,
+        kv_blocks: KVBlocks | None = None,
     ) -> None:
         self.engine = engine
         self._max_attempts = max_attempts
         self._clock = clock
+        self._kv_blocks = kv_blocks
 
     def __call__(self) -> SqlUnitOfWork:
-        return SqlUnitOfWork(self.engine, max_attempts=self._max_attempts, clock=self._clock)
+        return SqlUnitOfWork(
+            self.engine,
+            max_attempts=self._max_attempts,
+            clock=self._clock,
+            kv_blocks=self._kv_blocks,
+        )
 
     def close(self) -> None:
         """Close the pooled connections; a later call opens new ones."""
@@ -90,8 +113,15 @@ class SqlStore:
         self.engine.dispose(close=False)
 
 
-def open_store(url: str, *, max_attempts: int = 3, clock: Clock | None = None) -> SqlStore:
+def open_store(
+    url: str,
+    *,
+    max_attempts: int = 3,
+    clock: Clock | None = None,
+    kv_blocks: KVBlocks | None = None,
+) -> SqlStore:
     """The truth at `url`, already upgraded by `rag.store.migrate.upgrade`. Nothing is connected
-    before the first use. `max_attempts` bounds the leases of one job; `clock` is for tests.
-    Raises BadSettings."""
-    return SqlStore(make_engine(url), max_attempts=max_attempts, clock=clock)
+    before the first use. `max_attempts` bounds the leases of one job; `clock` is for tests; from
+    `kv_blocks` goes what was computed from text that a commit ends. Raises BadSettings."""
+    engine = make_engine(url)
+    return SqlStore(engine, max_attempts=max_attempts, clock=clock, kv_blocks=kv_blocks)

@@ -304,7 +304,7 @@ def test_adapters_share_the_base_in_memory(attest: Attest, records: Path) -> Non
 
     made = [tune(attest, LOCAL_USER, asked(name, records, seed=ord(name)), quiet) for name in "ab"]
     assert [one.state for one in made] == [AdapterState.CANDIDATE] * 2
-    base = AdaptedReaders(attest.settings, attest.store).base
+    base = AdaptedReaders(attest.settings, attest.store, lambda: attest.block_store).base
     folders = [attest.settings.data / one.folder for one in made]
     readers = [read(base, Weights(f.name, f)) for f in folders]
     readers.append(read(base, None))
@@ -323,7 +323,8 @@ def test_adapters_share_the_base_in_memory(attest: Attest, records: Path) -> Non
         "".join(
             piece.text
             for piece in read(
-                AdaptedReaders(attest.settings, attest.store).base, Weights(f.name, f)
+                AdaptedReaders(attest.settings, attest.store, lambda: attest.block_store).base,
+                Weights(f.name, f),
             ).generate(
                 ["The code of amber is 1234.", "The code of basil is 5678."],
                 "Code of basil?",

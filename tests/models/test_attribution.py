@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 import models
 from models.attribution import drops, left_out, spoken, token_logprobs
+from models.block_store import BlockStore
 from models.checkpoint import Checkpoint, load
+from models.engine.engine import Engine
 from models.generator import TransformerGenerator
 from models.kv import KVCache, Recorder
 from models.lora import load_adapter
@@ -100,10 +102,14 @@ def checkpoint(smollm2: Path) -> Checkpoint:
 
 
 @pytest.fixture(scope="module", params=["block", "full"])
-def reader(checkpoint: Checkpoint, request: pytest.FixtureRequest) -> TransformerGenerator:
+def reader(
+    checkpoint: Checkpoint, request: pytest.FixtureRequest
+) -> Iterator[TransformerGenerator]:
     """The shipped adapter, which reads block-wise, and the base weights with full attention."""
     adapter = load_adapter(SHIPPED, checkpoint.model) if request.param == "block" else None
-    return TransformerGenerator(checkpoint, adapter)
+    engine = Engine(checkpoint, BlockStore(None, 2**26, 0, "exact"))
+    yield TransformerGenerator(engine, adapter)
+    engine.close()
 
 
 @pytest.mark.weights

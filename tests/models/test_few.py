@@ -76,7 +76,9 @@ def filled(config: ModelConfig, length: int, seed: int) -> KVCache:
 
 def widened(config: ModelConfig, cache: KVCache) -> KVCache:
     wide = KVCache(config, cache.capacity)
-    wide.append(cache.keys[..., : cache.length, :].float(), cache.values[..., : cache.length, :].float())
+    wide.append(
+        cache.keys[..., : cache.length, :].float(), cache.values[..., : cache.length, :].float()
+    )
     return wide
 
 
@@ -97,7 +99,10 @@ def test_several_answers_at_once_get_what_the_decoder_gives_each(
         found = few([i for own in new for i in own], list(zip(caches, map(len, new), strict=True)))
         with torch.no_grad():
             wanted = torch.cat(
-                [plain.logits(plain(torch.tensor([own]), kv=w)[0]) for own, w in zip(new, wides, strict=True)]
+                [
+                    plain.logits(plain(torch.tensor([own]), kv=w)[0])
+                    for own, w in zip(new, wides, strict=True)
+                ]
             )
         assert torch.allclose(found, wanted, atol=0.03, rtol=0.02)
     assert [c.length for c in caches] == [length + 2 * tokens for length, tokens in parts]

@@ -13,7 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.block_store import BlockStore
 from models.checkpoint import Checkpoint
+from models.engine.engine import Engine
 from models.errors import UnsupportedCheckpoint
 from models.generator import TransformerGenerator
 from models.lora import Adapter, LoraConfig
@@ -42,14 +44,16 @@ def served_loss(
     base: Checkpoint, adapter: Adapter, episode: Episode, example: Example, answer: list[int]
 ) -> float:
     """The answer's loss after the generator has read the prompt as it does for a user."""
-    serving = TransformerGenerator(base, adapter)
+    engine = Engine(base, BlockStore(None, 2**26, 0, "exact"))
+    serving = TransformerGenerator(engine, adapter)
+    engine.close()
     prompt = serving._prompts.build([p.shown for p in episode.passages], example.record.question)
     with torch.no_grad():
-        adapter.attach(base.model)
         cache = serving._read(prompt, len(answer))
         ids = torch.tensor([[*prompt.question, *answer[:-1]]])
-        hidden = base.model(ids, kv=cache)[0, -len(answer) :]
-        logits = base.model.logits(hidden)
+        with serving._reader.answering() as model:
+            logits = model.logits(model(ids, kv=cache)[0, -len(answer) :])
+    adapter.attach(base.model)
     return float(F.cross_entropy(logits, torch.tensor(answer), reduction="sum"))
 
 
