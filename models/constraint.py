@@ -94,6 +94,14 @@ class CitationConstraint:
         n = len(begun)
         return sorted({m[n] for m in self._markers if m[:n] == begun and len(m) > n})
 
+    def rest(self, number: int) -> tuple[int, ...]:
+        """What completes the marker that was begun, if it is that of passage `number` (from 1)."""
+        begun = len(self._open)
+        if not begun or number > len(self._markers) // 2:
+            return ()
+        forms = (self._markers[number - 1], self._markers[number - 1 + len(self._markers) // 2])
+        return next((form[begun:] for form in forms if form[:begun] == self._open), ())
+
     def advance(self, token: int) -> None:
         self._ids.append(token)
         begun = (*self._open, token)

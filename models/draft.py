@@ -5,9 +5,10 @@ model before it counts, so it can cost time but never change a word. Knows token
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
-LONGEST = 3  # tokens at the end of what is written that are looked up
+_LONGEST = 32  # tokens that two ends are compared by
 
 
 class Lookup:
@@ -15,21 +16,29 @@ class Lookup:
 
     def __init__(self, passages: Sequence[Sequence[int]]) -> None:
         self._passages = passages
-        self._places: dict[tuple[int, ...], tuple[int, int]] = {}
+        self._after: dict[int, list[tuple[int, int]]] = defaultdict(list)
         self.copied: int | None = None  # the passage (from 0) that the last guess came from
         for number, ids in enumerate(passages):
-            for at in range(len(ids)):
-                for length in range(1, min(LONGEST, at + 1) + 1):
-                    key = tuple(ids[at + 1 - length : at + 1])
-                    self._places.setdefault(key, (number, at + 1))
+            for at, token in enumerate(ids, 1):
+                self._after[token].append((number, at))
 
-    def guess(self, written: Sequence[int], most: int) -> tuple[int, ...]:
-        """What follows, in a passage, the longest end of `written` that occurs in one; the
-        passage that was copied from last is preferred."""
-        for length in range(min(LONGEST, len(written)), 0, -1):
-            place = self._places.get(tuple(written[-length:]))
-            if place is not None:
-                number, at = place
-                self.copied = number
-                return tuple(self._passages[number][at : at + most])
-        return ()
+    def guess(self, written: Sequence[int], most: int) -> Sequence[int]:
+        """What follows, in a passage, the longest end of `written` that occurs in one; of equals
+        the passage copied from last, then the first."""
+        best, found = (0, False), None
+        for number, at in self._after.get(written[-1], ()) if written else ():
+            rank = self._shared(written, number, at), number == self.copied
+            if rank > best:
+                best, found = rank, (number, at)
+        if found is None:
+            return ()
+        self.copied, at = found
+        return self._passages[self.copied][at : at + most]
+
+    def _shared(self, written: Sequence[int], number: int, at: int) -> int:
+        """How many tokens before place `at` are the last ones written."""
+        ids, length = self._passages[number], 1
+        longest = min(len(written), at, _LONGEST)
+        while length < longest and ids[at - length - 1] == written[-length - 1]:
+            length += 1
+        return length

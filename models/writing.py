@@ -43,8 +43,13 @@ class Writing:
         self._logprob, self._pending = 0.0, 0  # of tokens that are not shown yet
 
     def guess(self, most: int) -> Sequence[int]:
-        room = self._sampling.max_tokens - len(self._ids) - 1
-        return self._lookup.guess(self._ids, min(most, room))
+        """The marker of the passage that was copied, once one is begun, and the end; else how that
+        passage goes on."""
+        room = min(most, self._sampling.max_tokens - len(self._ids) - 1)
+        copied = self._lookup.copied
+        if copied is not None and (rest := self._constraint.rest(copied + 1)):
+            return (*rest, *self._tokenizer.end)[:room]
+        return self._lookup.guess(self._ids, room)
 
     def choose(self, logits: Tensor) -> int | None:
         if self._refusal is None:
