@@ -187,22 +187,37 @@ def _attended(qkv: Any, out: Any, keys: Any, values: Any, offset: Any, capacitie
             _joined(parts[row, head], sums[row, head], own)
 
 
-@njit(fastmath=True, parallel=True, nogil=True)
-def _gated(w: Any, scale: Any, x: Any, out: Any, threads: Any) -> None:
-    """out = silu(x G^T) * (x U^T); w holds G's rows, then U's."""
-    rows, n, address = w.shape[0] // 2, w.shape[1], w.ctypes.data
-    for thread in prange(threads):
-        both = np.empty((x.shape[0], 2), np.float32)
-        for o in range(rows * thread // threads, rows * (thread + 1) // threads):
-            _row(address + o * n, x, n, x.shape[0], scale[o], both, 0)
-            _row(address + (rows + o) * n, x, n, x.shape[0], scale[rows + o], both, 1)
-            for row in range(x.shape[0]):
-                gate = both[row, 0]
-                shrunk = _exp(-abs(gate))
-                sigmoid = np.float32(1) / (np.float32(1) + shrunk)
-                if gate < 0:
-                    sigmoid *= shrunk
-                out[row, o] = gate * sigmoid * both[row, 1]
+@njit(fastmath=True)
+def _adapted(x: Any, y: Any, own: Any, layer: Any, projection: Any, at: Any, ranks: Any,
+             columns: Any) -> None:  # fmt: skip
+    """y += B (A x) for the rows that have an adapter (`own`, -1: none). at (adapters, layers,
+    projections, parts, 2): where A (rank, in) and B (rank, rows of the part) begin, bfloat16;
+    ranks (adapters, projections, parts); columns (projections, parts, 2): the part's first column
+    of y, and how many."""
+    for row in range(x.shape[0]):
+        adapter = own[row]
+        if adapter < 0:
+            continue
+        given = x.ctypes.data + row * x.shape[1] * 4
+        for part in range(columns.shape[1]):
+            first, size = columns[projection, part]
+            a, b = at[adapter, layer, projection, part]
+            out = y.ctypes.data + (row * y.shape[1] + first) * 4
+            for rank in range(ranks[adapter, projection, part]):
+                h = bfloat16_dot(a + rank * x.shape[1] * 2, given, x.shape[1])
+                bfloat16_add(h, b + rank * size * 2, out, size)
+
+
+@njit(fastmath=True)
+def _gated(both: Any, out: Any) -> None:
+    """out = silu(gate) * up; both holds the gates, then the ups, of each row."""
+    width = out.shape[1]
+    for row in range(out.shape[0]):
+        for i in range(width):
+            gate = both[row, i]
+            shrunk = _exp(-abs(gate))
+            sigmoid = (np.float32(1) if gate >= 0 else shrunk) / (np.float32(1) + shrunk)
+            out[row, i] = gate * sigmoid * both[row, width + i]
 
 
 @njit(fastmath=True)
@@ -215,22 +230,25 @@ def _added(x: Any, y: Any) -> None:
 @njit(nogil=True)
 def forward(x: Any, cos: Any, sin: Any, norms: Any, qkv: Any, qkv_scale: Any, out: Any,
             out_scale: Any, gate_up: Any, gate_up_scale: Any, down: Any, down_scale: Any,
-            keys: Any, values: Any, capacities: Any, places: Any, heads: Any, kv_heads: Any,
-            eps: Any, threads: Any) -> Any:  # fmt: skip
+            keys: Any, values: Any, capacities: Any, places: Any, own: Any, lora: Any, ranks: Any,
+            columns: Any, heads: Any, kv_heads: Any, eps: Any, threads: Any) -> Any:  # fmt: skip
     """Hidden states (N, D) after the last layer, not yet normed, of N tokens with embeddings x (N,
     D). Weights are stacked by layer: int8 (layers, out, in), scales (layers, out), norms (layers,
     2, D). cos, sin (N, width). Token i stands at places[i] of the cache whose keys and values,
     (layers, kv_heads, capacities[i], width) bfloat16, begin at keys[i] and values[i]; it sees that
-    cache up to itself."""
+    cache up to itself. own, lora, ranks, columns: see `_adapted`; projections: qkv, out, gate and
+    up, down."""
     rows, width = x.shape[0], cos.shape[1]
     normed = np.empty_like(x)
     projected = np.empty((rows, qkv.shape[1]), np.float32)
     read = np.empty((rows, heads * width), np.float32)
+    both = np.empty((rows, gate_up.shape[1]), np.float32)
     gated = np.empty((rows, down.shape[2]), np.float32)
     y = np.empty_like(x)
     for layer in range(qkv.shape[0]):
         _normed(x, norms[layer, 0], eps, normed)
         _product(qkv[layer], qkv_scale[layer], normed, projected, threads)
+        _adapted(normed, projected, own, layer, 0, lora, ranks, columns)
         _rotated(projected, cos, sin, heads + kv_heads, width)
         for row in range(rows):
             offset = layer * kv_heads * capacities[row] * width * 2
@@ -241,10 +259,14 @@ def forward(x: Any, cos: Any, sin: Any, norms: Any, qkv: Any, qkv_scale: Any, ou
         _attended(projected.reshape(rows, -1, width), read.reshape(rows, heads, width), keys,
                   values, layer * kv_heads, capacities, places, kv_heads, width)  # fmt: skip
         _product(out[layer], out_scale[layer], read, y, threads)
+        _adapted(read, y, own, layer, 1, lora, ranks, columns)
         _added(x, y)
         _normed(x, norms[layer, 1], eps, normed)
-        _gated(gate_up[layer], gate_up_scale[layer], normed, gated, threads)
+        _product(gate_up[layer], gate_up_scale[layer], normed, both, threads)
+        _adapted(normed, both, own, layer, 2, lora, ranks, columns)
+        _gated(both, gated)
         _product(down[layer], down_scale[layer], gated, y, threads)
+        _adapted(gated, y, own, layer, 3, lora, ranks, columns)
         _added(x, y)
     return x
 
@@ -262,6 +284,6 @@ def logits(x: Any, norm: Any, head: Any, scale: Any, eps: Any, threads: Any) -> 
 def keep_compiled() -> None:
     """Keep on disk what is compiled, and find what an earlier process compiled: half a minute the
     first time, half a second after. (Not at import, which must open nothing.)"""
-    for function in (_normed, _row, _product, _rotated, _kept, _read, _joined, _attended, _gated,
-                     _added, forward, logits):  # fmt: skip
+    for function in (_normed, _row, _product, _rotated, _kept, _read, _joined, _attended, _adapted,
+                     _gated, _added, forward, logits):  # fmt: skip
         function.enable_caching()

@@ -19,6 +19,7 @@ import torch
 from models.block_key import BlockKey
 from models.blocks import KVBlock, encode_blocks, join, mark
 from models.checkpoint import Checkpoint
+from models.engine.few import Few, can_be_fused
 from models.engine.pool import CachePool
 from models.engine.ragged import Ragged
 from models.engine.reader import Reader, make_reader
@@ -61,6 +62,7 @@ class Engine:
         self._model, self._blocks = checkpoint.model, blocks
         self._limits = limits or Limits()
         model = checkpoint.model
+        self._few = Few(model) if can_be_fused(model) else None
         if packs(model) and checkpoint.source is not None:
             pack(model)
             model.head.pack()
@@ -108,13 +110,16 @@ class Engine:
     def reader(
         self, adapter: Adapter | None, name: str, prefix: Sequence[int], merge: bool = False
     ) -> Reader:
-        """Weights that a `Request` can name; `name` says which adapter they are. `merge`: answer by
-        weights with the adapter added in, quicker, at the cost of a second copy of them; else the
-        adapter is added to what the base's give, at every pass."""
+        """Weights that a `Request` can name; `name` says which adapter they are. `merge`: questions
+        are read by weights with the adapter added in, quicker, at the cost of a second copy of
+        them; else the adapter is added to what the base's give, at every pass."""
 
         def make() -> Reader:
-            own = merged(self.checkpoint, adapter) if merge and adapter is not None else None
-            return make_reader(self._model, self.identity, adapter, name, prefix, own)
+            if adapter is None:
+                return make_reader(self._model, self.identity, None, name, prefix, None, None)
+            own = merged(self.checkpoint, adapter) if merge else None
+            lora = None if self._few is None else self._few.lora(adapter)
+            return make_reader(self._model, self.identity, adapter, name, prefix, own, lora)
 
         return self.call(make)
 
@@ -169,15 +174,22 @@ class Engine:
         passages share a pass, what one of them gives does not depend on the others."""
         self._end([a for a in self._answers if a.request.stream.cancelled])
         self._admit()
-        writing = [a for a in self._answers if a.writing]
-        for reader in dict.fromkeys(a.request.reader for a in writing):
-            self._guarded(self._pass, [a for a in writing if a.request.reader is reader])
+        for together in self._writing():
+            self._guarded(self._pass, together)
         asking = next((a for a in self._answers if a.pending and not a.writing), None)
         reading = next((a for a in self._answers if not a.pending), None)
         if asking is not None:
             self._guarded(self._pass, [asking])
         elif reading is not None:
             self._guarded(self._read, [reading])
+
+    def _writing(self) -> list[list[Answer]]:
+        """Who writes, by whom can share a pass."""
+        writing = [a for a in self._answers if a.writing]
+        if self._few is not None:
+            return [writing] if writing else []
+        readers = dict.fromkeys(a.request.reader for a in writing)
+        return [[a for a in writing if a.request.reader is reader] for reader in readers]
 
     def _guarded(self, work: Callable[[list[Answer]], None], answers: list[Answer]) -> None:
         """What fails in one pass ends the answers that took part in it, and no others."""
@@ -284,8 +296,11 @@ class Engine:
         for answer, own in zip(answers, new, strict=True):
             at += len(own)
             ends += range(at - 1 - len(answer.guessed), at)
-        if answers[0].writing and reader.merged is not None and reader.merged.few is not None:
-            return reader.merged.few(ids, parts)[ends]
+        if answers[0].writing and self._few is not None:
+            adapted = [
+                (*part, a.request.reader.lora) for part, a in zip(parts, answers, strict=True)
+            ]
+            return self._few(ids, adapted)[ends]
         ragged = Ragged(self._model.config, parts)
         with reader.answering() as model:
             row = torch.tensor([ids], device=model.device)

@@ -1,11 +1,12 @@
 """Passes over a few tokens, which is how answers are written: the weights as int8, all layers in
-one compiled function (`models.fused`). For decoders of the plain kind on a CPU; everything else
-goes through `Transformer`.
+one compiled function (`models.fused`), each answer with its own adapter or none. For decoders of
+the plain kind on a CPU; everything else goes through `Transformer`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from threading import Lock
 
 import numpy as np
@@ -14,8 +15,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.kv import KVCache
+from models.lora import Adapter, LoraDelta
+from models.projection import Projection
 from models.rope import angles
 from models.transformer import Transformer
+
+_PROJECTIONS = ("attention.qkv", "attention.out", "ffn.gate_up", "ffn.down")
+_PARTS = 3  # most that one projection has
+_STEP = 16  # numbers that one instruction takes
 
 _one_at_a_time = Lock()  # numba's simplest threads serve one caller only
 
@@ -24,7 +31,7 @@ def can_be_fused(model: Transformer) -> bool:
     """Whether the compiled function does what this decoder does."""
     c = model.config
     plain = not (c.qkv_bias or c.out_bias or c.qk_norm or c.window)
-    whole = not any(n % 32 for n in (c.width, c.ffn_width, c.head_width))
+    whole = not any(n % (2 * _STEP) for n in (c.width, c.ffn_width, c.head_width))
     return plain and whole and model.device.type == "cpu" and model.dtype == torch.bfloat16
 
 
@@ -36,8 +43,18 @@ def quantised(weight: Tensor) -> tuple[Tensor, Tensor]:
     return (wide / scale[:, None]).round_().to(torch.int8), scale
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class FewLora:
+    """An adapter as the compiled function reads it; `tensors` keeps alive what `at` points to.
+    at (layers, 4, 3, 2), ranks (4, 3)."""
+
+    tensors: tuple[Tensor, ...]
+    at: NDArray[np.int64]
+    ranks: NDArray[np.int64]
+
+
 class Few:
-    """Made from a decoder's unpacked weights; the model's embedding is shared, nothing else."""
+    """Made from a decoder's weights before they are packed; shares its embedding."""
 
     def __init__(self, model: Transformer) -> None:
         from models import fused
@@ -51,38 +68,80 @@ class Few:
         self._norm = model.norm.weight.to(torch.float32).numpy()
         self._layers = [
             array
-            for name in ("attention.qkv", "attention.out", "ffn.gate_up", "ffn.down")
+            for name in _PROJECTIONS
             for array in _stacked([layer.get_parameter(f"{name}.weight") for layer in model.layers])
         ]
         head, scale = quantised(model.head.weight)
         self._head = head.numpy(), scale.numpy()
+        self._columns = _columns(model)
         # Compile now, or read what was compiled before: not when the first answer waits for it.
-        self([0], [(KVCache(model.config, 1, dtype=torch.bfloat16), 1)])
+        self([0], [(KVCache(model.config, 1, dtype=torch.bfloat16), 1, None)])
 
-    def __call__(self, ids: Sequence[int], parts: Sequence[tuple[KVCache, int]]) -> Tensor:
+    def lora(self, adapter: Adapter) -> FewLora:
+        """The adapter, ready to be named in a pass."""
+        layers = self._config.layers
+        at = np.zeros((layers, len(_PROJECTIONS), _PARTS, 2), np.int64)
+        ranks = np.zeros((len(_PROJECTIONS), _PARTS), np.int64)
+        tensors: list[Tensor] = []
+        for layer in range(layers):
+            for which, name in enumerate(_PROJECTIONS):
+                key = f"layers/{layer}/{name.replace('.', '/')}"
+                if key not in adapter.deltas:
+                    continue
+                delta: LoraDelta = adapter.deltas[key]  # type: ignore[assignment]
+                for part, (named, _) in enumerate(delta.parts):
+                    if named not in delta.a:
+                        continue
+                    a = delta.a[named].to(torch.bfloat16).contiguous()
+                    b = (delta.b[named].T * delta.scale).to(torch.bfloat16).contiguous()
+                    at[layer, which, part] = a.data_ptr(), b.data_ptr()
+                    ranks[which, part] = a.shape[0]
+                    tensors += [a, b]
+        return FewLora(tuple(tensors), at, ranks)
+
+    def __call__(
+        self, ids: Sequence[int], parts: Sequence[tuple[KVCache, int, FewLora | None]]
+    ) -> Tensor:
         """Logits (N, vocabulary) float32 of N new tokens; `parts`: the cache of each answer
-        (bfloat16) and how many of the tokens are its own. The caches grow by them."""
-        caches = [cache for cache, tokens in parts for _ in range(tokens)]
-        places = [cache.length + i for cache, tokens in parts for i in range(tokens)]
-        for cache, tokens in parts:
+        (bfloat16), how many of the tokens are its own, and its adapter. The caches grow by them."""
+        rows = [(cache, i, lora) for cache, tokens, lora in parts for i in range(tokens)]
+        places = [cache.length + i for cache, i, _ in rows]
+        for cache, tokens, _ in parts:
             cache.advance(tokens)
         c, eps, threads = self._config, np.float32(self._config.norm_eps), torch.get_num_threads()
         x = self._embedding(torch.tensor(ids)).to(torch.float32).numpy()
         cos, sin = (t.numpy() for t in angles(torch.tensor(places), self._frequency))  # type: ignore[arg-type]
-        keys, values = (
-            np.array([t.data_ptr() for t in of], np.int64)
-            for of in ([c.keys for c in caches], [c.values for c in caches])
-        )
-        room, at = np.array([c.capacity for c in caches], np.int64), np.array(places, np.int64)
+        keys = np.array([cache.keys.data_ptr() for cache, _, _ in rows], np.int64)
+        values = np.array([cache.values.data_ptr() for cache, _, _ in rows], np.int64)
+        room = np.array([cache.capacity for cache, _, _ in rows], np.int64)
+        adapters = [lora for lora in dict.fromkeys(lora for _, _, lora in rows) if lora is not None]
+        own = np.array([adapters.index(r[2]) if r[2] is not None else -1 for r in rows], np.int64)
+        at = np.zeros((len(adapters), c.layers, len(_PROJECTIONS), _PARTS, 2), np.int64)
+        ranks = np.zeros((len(adapters), len(_PROJECTIONS), _PARTS), np.int64)
+        for number, lora in enumerate(adapters):
+            at[number], ranks[number] = lora.at, lora.ranks
         with _one_at_a_time:
             hidden = self._fused.forward(
-                x, cos, sin, self._norms, *self._layers, keys, values, room, at,
+                x, cos, sin, self._norms, *self._layers, keys, values, room,
+                np.array(places, np.int64), own, at, ranks, self._columns,
                 c.heads, c.kv_heads, eps, threads,
             )  # fmt: skip
             found: NDArray[np.float32] = self._fused.logits(
                 hidden, self._norm, *self._head, eps, threads
             )
         return torch.from_numpy(found)
+
+
+def _columns(model: Transformer) -> NDArray[np.int64]:
+    """(4, 3, 2): first column and size of each part of each projection."""
+    columns = np.zeros((len(_PROJECTIONS), _PARTS, 2), np.int64)
+    for which, name in enumerate(_PROJECTIONS):
+        projection: Projection = model.layers[0].get_submodule(name)  # type: ignore[assignment]
+        first = 0
+        for part, (_, size) in enumerate(projection.parts):
+            columns[which, part] = first, size
+            first += size
+    return columns
 
 
 def _stacked(weights: Sequence[Tensor]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from models.blocks import KVBlock, encode
-from models.engine.weights import Merged
+from models.engine.few import FewLora
 from models.lora import Adapter
 from models.transformer import Transformer
 
@@ -18,14 +18,16 @@ from models.transformer import Transformer
 @dataclass(frozen=True, eq=False, slots=True)
 class Reader:
     """`model` reads passages, and answers where `merged` (the same weights with the adapter added
-    in) is None. `reading` names what a passage's keys and values depend on beside its words."""
+    in) is None. `reading` names what a passage's keys and values depend on beside its words;
+    `lora` is the adapter for passes over a few tokens."""
 
     model: Transformer
     adapter: Adapter | None
-    merged: Merged | None
+    merged: Transformer | None
     prefix_ids: tuple[int, ...]
     prefix: KVBlock
     reading: str
+    lora: FewLora | None
 
     @property
     def block_wise(self) -> bool:
@@ -48,7 +50,7 @@ class Reader:
     def answering(self) -> Iterator[Transformer]:
         """The weights that read the question and write."""
         if self.merged is not None:
-            yield self.merged.model
+            yield self.merged
             return
         with _attached(self.model, self.adapter, True) as model:
             yield model
@@ -65,7 +67,8 @@ def make_reader(
     adapter: Adapter | None,
     adapter_name: str,
     prefix: Sequence[int],
-    merged: Merged | None,
+    merged: Transformer | None,
+    lora: FewLora | None,
 ) -> Reader:
     """`identity` names the model's weights and type, `adapter_name` the adapter's."""
     with _attached(model, adapter, reads_passages(adapter)):
@@ -73,7 +76,7 @@ def make_reader(
     own = adapter_name if reads_passages(adapter) else ""
     told = "\n".join((identity, own, " ".join(map(str, prefix))))
     reading = hashlib.sha256(told.encode()).hexdigest()
-    return Reader(model, adapter, merged, tuple(prefix), block, reading)
+    return Reader(model, adapter, merged, tuple(prefix), block, reading, lora)
 
 
 @contextmanager

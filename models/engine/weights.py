@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 
 from models.checkpoint import Checkpoint, load
-from models.engine.few import Few, can_be_fused
 from models.lora import Adapter
 from models.projection import Projection
 from models.transformer import Transformer
@@ -26,16 +23,7 @@ def pack(model: Transformer) -> None:
             module.pack()
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
-    """Weights with an adapter added in; `few` where passes over a few tokens have a way of their
-    own."""
-
-    model: Transformer
-    few: Few | None
-
-
-def merged(checkpoint: Checkpoint, adapter: Adapter) -> Merged:
+def merged(checkpoint: Checkpoint, adapter: Adapter) -> Transformer:
     """The checkpoint's weights with the adapter added in, beside them; embedding and head are
     shared. Read again from where they came, as packed ones cannot be added to."""
     base = checkpoint.model
@@ -46,10 +34,9 @@ def merged(checkpoint: Checkpoint, adapter: Adapter) -> Merged:
         model = load(checkpoint.source, base.dtype, base.device).model
     model.embedding, model.head = base.embedding, base.head
     adapter.merge(model)
-    few = Few(model) if can_be_fused(model) else None
     if packs(model):
         pack(model)
-    return Merged(model, few)
+    return model
 
 
 def _copied(model: Transformer) -> dict[str, torch.Tensor]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from models.config import ModelConfig
 from models.engine.few import Few, can_be_fused, quantised
 from models.kv import KVCache
+from models.lora import Adapter, LoraConfig
 from models.transformer import Transformer
 
 SMALL = ModelConfig(
@@ -96,7 +97,10 @@ def test_several_answers_at_once_get_what_the_decoder_gives_each(
     wides = [widened(SMALL, cache) for cache in caches]
     for turn in range(2):
         new = [[(seed + 7 * i + turn) % 160 for i in range(tokens)] for _, tokens in parts]
-        found = few([i for own in new for i in own], list(zip(caches, map(len, new), strict=True)))
+        found = few(
+            [i for own in new for i in own],
+            [(c, len(n), None) for c, n in zip(caches, new, strict=True)],
+        )
         with torch.no_grad():
             wanted = torch.cat(
                 [
@@ -110,10 +114,14 @@ def test_several_answers_at_once_get_what_the_decoder_gives_each(
 
 def test_what_a_token_gets_does_not_depend_on_who_is_beside_it(few: Few) -> None:
     """To the bit: an answer written among others is the answer written alone."""
-    alone = few([5, 6], [(filled(SMALL, 40, 1), 2)])
+    alone = few([5, 6], [(filled(SMALL, 40, 1), 2, None)])
     among = few(
         [9, 5, 6, 7, 7],
-        [(filled(SMALL, 3, 2), 1), (filled(SMALL, 40, 1), 2), (filled(SMALL, 60, 3), 2)],
+        [
+            (filled(SMALL, 3, 2), 1, None),
+            (filled(SMALL, 40, 1), 2, None),
+            (filled(SMALL, 60, 3), 2, None),
+        ],
     )
     assert torch.equal(among[1:3], alone)
 
@@ -123,8 +131,40 @@ def test_one_by_one_is_all_at_once(few: Few) -> None:
     written without it."""
     ids = [5, 6, 7, 8, 9, 10, 11, 12]
     cache = filled(SMALL, 21, 4)
-    single = torch.cat([few([i], [(cache, 1)]) for i in ids])
-    assert torch.equal(few(ids, [(filled(SMALL, 21, 4), len(ids))]), single)
+    single = torch.cat([few([i], [(cache, 1, None)]) for i in ids])
+    assert torch.equal(few(ids, [(filled(SMALL, 21, 4), len(ids), None)]), single)
+
+
+def test_each_answer_has_its_own_adapter(model: Transformer, few: Few) -> None:
+    """Two adapters (one on some projections only) and none in one pass, against the decoder with
+    each attached in turn."""
+    plain = rounded(model)
+    configs = LoraConfig(rank=5), LoraConfig(rank=3, targets=("q_proj", "v_proj", "up_proj"))
+    adapters = [random_adapter(plain, config, seed) for seed, config in enumerate(configs)]
+    caches = [filled(SMALL, 20 + n, n) for n in range(4)]
+    wides = [widened(SMALL, cache) for cache in caches]
+    who = [0, None, 1, 0]
+    loras = [few.lora(adapter) for adapter in adapters]
+    named = [None if n is None else loras[n] for n in who]
+    found = few([5] * 8, [(cache, 2, lora) for cache, lora in zip(caches, named, strict=True)])
+    wanted = []
+    for wide, number in zip(wides, who, strict=True):
+        Adapter.detach(plain)
+        if number is not None:
+            adapters[number].attach(plain)
+        with torch.no_grad():
+            wanted.append(plain.logits(plain(torch.tensor([[5, 5]]), kv=wide)[0]))
+    assert torch.allclose(found, torch.cat(wanted), atol=0.05, rtol=0.02)
+    alone = few([5, 5], [(filled(SMALL, 22, 2), 2, loras[1])])
+    assert torch.equal(found[4:6], alone)
+
+
+def random_adapter(model: Transformer, config: LoraConfig, seed: int) -> Adapter:
+    torch.manual_seed(seed)
+    adapter = Adapter(model, config)
+    for weight in adapter.parameters():
+        weight.data = (torch.randn_like(weight) * 0.1).to(torch.bfloat16).float()
+    return adapter.requires_grad_(False).eval()
 
 
 def test_decoders_of_other_kinds_are_left_to_the_plain_way() -> None:
