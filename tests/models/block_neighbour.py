@@ -1,5 +1,6 @@
 """Another process over the same folder of KV blocks: `python -m tests.models.block_neighbour FOLDER
-MEMORY DISK`. It does as each line says, and answers in one.
+MEMORY DISK`. It does as each line says (words are quoted as in an address), and
+answers in one.
 
     get TEXT        -> yes, no, or "wrong" for other tensors than the text's
     ask TEXT        -> yes, once it was got or put
@@ -12,6 +13,7 @@ from __future__ import annotations
 import random
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 import torch
 
@@ -49,7 +51,8 @@ def main() -> None:
     folder, memory, disk = sys.argv[1:]
     store = BlockStore(Path(folder), int(memory), int(disk), "exact")
     for line in sys.stdin:
-        verb, *rest = line.split()
+        verb, *quoted = line.split()
+        rest = [unquote(each) for each in quoted]
         if verb == "get":
             said = right(store, rest[0])
         elif verb == "ask":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,38 +11,7 @@ import pytest
 
 from models.block_store import BlockStore
 from tests.models.block_making import IN_MEMORY, ON_DISK, key, made
-
-ROOT = Path(__file__).parents[2]
-
-
-class Neighbour:
-    """A process that uses the folder too."""
-
-    def __init__(self, folder: Path, memory: int, disk: int) -> None:
-        command = [sys.executable, "-m", "tests.models.block_neighbour"]
-        self.process = subprocess.Popen(
-            [*command, str(folder), str(memory), str(disk)],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def tell(self, line: str) -> None:
-        assert self.process.stdin is not None
-        print(line, file=self.process.stdin, flush=True)
-
-    def said(self) -> str:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline().strip()
-
-    def __call__(self, line: str) -> str:
-        self.tell(line)
-        return self.said()
-
-    def stop(self) -> None:
-        self.process.communicate(timeout=60)
-
+from tests.models.neighbour import Neighbour
 
 Start = Callable[[Path, int, int], Neighbour]
 
@@ -66,19 +33,19 @@ def test_an_erased_text_leaves_the_memory_of_every_process(
     tmp_path: Path, start: Start, disk: int
 ) -> None:
     here, there = BlockStore(tmp_path, 1 << 20, disk, "exact"), start(tmp_path, 1 << 20, disk)
-    assert there("ask a") == there("get a") == there("ask b") == "yes"
+    assert there("ask", "a") == there("get", "a") == there("ask", "b") == "yes"
     here.forget(["a"])
-    assert there("get a") == "no"
-    assert there("get b") == "yes"
+    assert there("get", "a") == "no"
+    assert there("get", "b") == "yes"
     here.put(key("c"), made("c"))
-    assert there("forget c") == "done"
+    assert there("forget", "c") == "done"
     assert here.get(key("c")) is None
     assert not list(tmp_path.rglob(f"{key('a').text}*"))
 
 
 def test_what_one_process_keeps_another_reads(tmp_path: Path, start: Start) -> None:
     here, there = BlockStore(tmp_path, 0, 1 << 20, "exact"), start(tmp_path, 0, 1 << 20)
-    assert there("ask a") == "yes"
+    assert there("ask", "a") == "yes"
     assert here.get(key("a")) is not None
     assert here.stats().disk_hits == 1
 
@@ -102,7 +69,7 @@ def test_at_work_together_they_pass_no_budget_and_mix_nothing_up(
             most = max(most, found)
 
     for seed, worker in enumerate(workers):
-        worker.tell(f"work {seed} 400")
+        worker.tell("work", str(seed), "400")
     watcher = Thread(target=watch)
     watcher.start()
     said = [worker.said() for worker in workers]
