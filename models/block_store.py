@@ -291,15 +291,13 @@ class BlockStore:
             self._disk.drop(place)
             if self._blocks.pop(place, None) is not None:
                 self._memory.drop(place)
-        if self._clock() < entry.number + BARRED:
-            self._barred[entry.text] = entry.number + BARRED
+        self._barred.pop(entry.text, None)
+        self._barred[entry.text] = entry.number + BARRED  # the last to end stands last
+        while self._barred and (first := next(iter(self._barred))) and not self._is_barred(first):
+            del self._barred[first]
 
     def _is_barred(self, text: str) -> bool:
-        until = self._barred.get(text)
-        if until is not None and self._clock() >= until:
-            del self._barred[text]
-            return False
-        return until is not None
+        return self._clock() < self._barred.get(text, 0.0)
 
     def _scan(self) -> None:
         self._disk.clear()

@@ -21,6 +21,7 @@ from tests.models.block_making import key, made
 from tests.models.neighbour import Neighbour
 
 LEAVE = b"# Leave\n\nEmployees have 27 days of paid leave a year.\n"
+RULES = b"Ask your manager first, then the office, and wait for the letter before you book. " * 2
 PAY = b"# Pay\n\nSalaries are paid on the 25th.\n"
 
 
@@ -83,10 +84,10 @@ def test_a_deleted_document_leaves_disk_and_every_memory(attest: Attest) -> None
 
 
 def test_of_a_replaced_document_only_what_changed_goes(attest: Attest) -> None:
-    take_in(attest, "leave.md", LEAVE + b"\n# Parents\n\nParents have 14 weeks.\n")
+    take_in(attest, "leave.md", LEAVE + RULES + b"\n\n# Parents\n\nParents have 14 weeks.\n")
     old, same = shown(attest, "14 weeks"), shown(attest, "27 days")
     fill(attest, old, same)
-    take_in(attest, "leave.md", LEAVE + b"\n# Parents\n\nParents have 20 weeks.\n")
+    take_in(attest, "leave.md", LEAVE + RULES + b"\n\n# Parents\n\nParents have 20 weeks.\n")
     assert not kept(attest, old)
     assert kept(attest, same)
     assert attest.block_store.get(key(old)) is None
