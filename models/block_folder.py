@@ -122,7 +122,7 @@ class BlockFolder:
     def forget_keys(self, keys: Iterable[str]) -> None:
         """As `forget`, of texts named by their `text_key`."""
         erased = [Entry("erased", "-", key, int(self._clock())) for key in sorted(set(keys))]
-        if not erased or not self.path.is_dir():  # then nobody has kept anything
+        if not erased:
             return
         try:
             with self.held():

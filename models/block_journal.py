@@ -123,7 +123,7 @@ class Journal:
     def _now(self) -> tuple[int, int, int] | None:
         try:
             found = os.stat(self._path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         return found.st_ino, found.st_size, found.st_mtime_ns
 

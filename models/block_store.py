@@ -21,6 +21,7 @@ from models.block_file import Damaged, Precision, Stored, unpack
 from models.block_folder import BARRED, BlockFolder, Clock
 from models.block_journal import Entry
 from models.block_key import BlockKey, Place, text_key
+from models.block_memory import BlockMemory
 from models.block_tier import Tier
 from models.blocks import KVBlock
 from models.frequency import FrequencySketch
@@ -68,8 +69,7 @@ class BlockStore:
     ) -> None:
         self._folder = None if folder is None else BlockFolder(folder, clock)
         self._precision, self._device, self._clock = precision, device, clock
-        self._blocks: dict[Place, KVBlock] = {}
-        self._memory, self._disk = Tier(memory_bytes), Tier(disk_bytes)
+        self._memory, self._disk = BlockMemory(memory_bytes), Tier(disk_bytes)
         self._readings: set[str] = set()
         self._barred: dict[str, float] = {}  # text -> until when
         self._asked = FrequencySketch()
@@ -83,7 +83,7 @@ class BlockStore:
         place = key.place
         with self._lock:
             self._follow()
-            self._asked.count(":".join(place), max(len(self._memory), len(self._disk)))
+            self._asked.count(":".join(place), self._entries())
             block = self._found(place)
             if block is None:
                 self._counts.misses += 1
@@ -131,7 +131,7 @@ class BlockStore:
     def clear(self) -> None:
         """Lose every block, in memory and on disk. Raises OSError."""
         with self._lock:
-            self._drop_memory()
+            self._memory.clear()
             if self._folder is not None:
                 self._folder.clear()
                 self._follow()
@@ -139,9 +139,10 @@ class BlockStore:
     def stats(self) -> BlockStats:
         with self._lock:
             self._follow()
-            memory, disk = self._memory, self._disk
+            memory, disk = self._memory.tier, self._disk
             return replace(
                 self._counts,
+                memory_evictions=self._memory.evictions,
                 memory_entries=len(memory),
                 memory_bytes=memory.bytes,
                 disk_entries=len(disk),
@@ -151,9 +152,8 @@ class BlockStore:
     # --- memory and disk ------------------------------------------------------------------------
 
     def _found(self, place: Place, counted: bool = True) -> KVBlock | None:
-        block = self._blocks.get(place)
+        block = self._memory.get(place)
         if block is not None:
-            self._memory.use(place)
             self._counts.memory_hits += counted
         else:
             block = self._read(place)
@@ -185,18 +185,8 @@ class BlockStore:
         return None
 
     def _remember(self, place: Place, block: KVBlock) -> bool:
-        size = block.keys.nbytes + block.values.nbytes
-        if self._is_barred(place.text):
+        if self._is_barred(place.text) or not self._memory.keep(place, block, self._frequency):
             return False
-        leaving = self._memory.room(size, self._frequency(place), self._frequency)
-        if leaving is None:
-            return False
-        for each in leaving:
-            self._memory.drop(each)
-            del self._blocks[each]
-        self._counts.memory_evictions += len(leaving)
-        self._memory.add(place, size)
-        self._blocks[place] = block
         self._readings.add(place.folder)
         return True
 
@@ -241,6 +231,9 @@ class BlockStore:
             except OSError as exc:
                 self._complain(exc)
 
+    def _entries(self) -> int:
+        return max(len(self._memory.tier), len(self._disk))
+
     def _frequency(self, place: Place) -> int:
         return self._asked.estimate(":".join(place))
 
@@ -266,11 +259,11 @@ class BlockStore:
         try:
             anew, entries = self._folder.journal.news()
             if anew:
-                self._drop_memory()
+                self._memory.clear()
                 self._scan()
         except OSError as exc:
             self._complain(exc)
-            self._drop_memory()
+            self._memory.clear()
             return
         for entry in entries:
             if entry.kind == "erased":
@@ -289,17 +282,14 @@ class BlockStore:
         for reading in self._readings:
             place = Place(reading, entry.text)
             self._disk.drop(place)
-            if self._blocks.pop(place, None) is not None:
-                self._memory.drop(place)
-        if self._clock() < entry.number + BARRED:
-            self._barred[entry.text] = entry.number + BARRED
+            self._memory.drop(place)
+        self._barred.pop(entry.text, None)
+        self._barred[entry.text] = entry.number + BARRED  # the last to end stands last
+        while self._barred and (first := next(iter(self._barred))) and not self._is_barred(first):
+            del self._barred[first]
 
     def _is_barred(self, text: str) -> bool:
-        until = self._barred.get(text)
-        if until is not None and self._clock() >= until:
-            del self._barred[text]
-            return False
-        return until is not None
+        return self._clock() < self._barred.get(text, 0.0)
 
     def _scan(self) -> None:
         self._disk.clear()
@@ -307,10 +297,6 @@ class BlockStore:
             for place, size in self._folder.scan():
                 self._disk.add(place, size)
                 self._readings.add(place.folder)
-
-    def _drop_memory(self) -> None:
-        self._blocks.clear()
-        self._memory.clear()
 
     def _complain(self, exc: Exception) -> None:
         """Once: what is derived can do without, and a full disk would fill the log too."""
