@@ -15,6 +15,8 @@ BENCHMARKS = {
     "stages": "seconds of each stage of a question, on what `make demo` left (run now)",
     "index FOLDER...": "the two legs, their fusion and the lexical adapters, on judged questions",
     "handbook FOLDER": "a real handbook through `attest up`: the worker killed, then 20 questions",
+    "engine FOLDER": "our engine beside llama.cpp and transformers, one question at a time",
+    "serving FOLDER": "our engine beside llama.cpp's server, many users at once",
 }
 
 
