@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import signal
 import subprocess
 import sys
@@ -29,6 +27,7 @@ import numpy as np
 from benchmarks import exactly_once
 from benchmarks.asking import FIRST, Asked, Question, ask
 from benchmarks.ingesting import COLLECTION, Ingesting, started
+from benchmarks.machine import machine
 from benchmarks.running import ATTEST, NotUp
 from rag.client import Client
 from rag.commands.terminal import Terminal
@@ -132,13 +131,6 @@ def give_weights(data: Path, weights: Path | None) -> None:
     for folder in weights.resolve().iterdir():
         if folder.is_dir() and not (models / folder.name).exists():
             (models / folder.name).symlink_to(folder)
-
-
-def machine() -> str:
-    return (
-        f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python "
-        f"{platform.python_version()}"
-    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

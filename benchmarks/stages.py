@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
@@ -20,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.machine import machine
 from examples.demo import COLLECTION
 from examples.evaluate import QUESTIONS
 from rag.domain import LOCAL_USER
@@ -48,10 +47,8 @@ def measure(data: Path, limit: int) -> dict[str, list[float]]:
 
 
 def report(seconds: dict[str, list[float]]) -> str:
-    load = os.getloadavg()[0]
     lines = [
-        f"{platform.machine()}, {os.cpu_count()} cores, load {load:.1f}, Python "
-        f"{platform.python_version()}",
+        machine(),
         f"{'stage':<12}{'median s':>10}{'95th s':>10}{'n':>6}",
     ]
     for stage, spent in seconds.items():
