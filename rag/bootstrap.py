@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache, partial
 from threading import Lock
 
@@ -49,6 +49,7 @@ class Attest:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.gauges: Callable[[], Mapping[str, float]] = dict  # for /metrics, read at each scrape
         self._indexes: dict[str, SearchIndex] = {}
         self._lock = Lock()
         self._layout = lru_cache(maxsize=_LAYOUTS_KEPT)(self._read_layout)
