@@ -26,9 +26,11 @@ from rag.domain import (
     Right,
     Said,
     Sampling,
+    Usage,
 )
 from rag.errors import EmptyQuestion, QuestionTooLong, UnknownAnswer
 from rag.pack import pack
+from rag.pieces import Gone, before, somebody_waits, wanted
 from rag.ports import Embedder, Generator, Generators, Reranker, SearchIndex, Store, Verifiers
 from rag.prompt import shown
 from rag.reach import answer_for, collection_for
@@ -50,6 +52,12 @@ class Policy:
     min_confidence: float | None
     max_question_characters: int
     sampling: Sampling
+
+    def allowed(self, sampling: Sampling | None) -> Sampling:
+        """What was asked for, but never more tokens than the settings give an answer."""
+        if sampling is None:
+            return self.sampling
+        return replace(sampling, max_tokens=min(sampling.max_tokens, self.sampling.max_tokens))
 
     def limits(self, reader: Generator, tuned: Mapping[str, MetadataValue]) -> Limits:
         """`tuned`: the settings of the collection. A calibration is of one model and adapter."""
@@ -91,10 +99,13 @@ class Answering:
         question: str,
         *,
         conditions: Sequence[Condition] = (),
+        sampling: Sampling | None = None,
     ) -> Answer:
         """The stored answer. Raises EmptyQuestion, QuestionTooLong, UnknownCollection,
         NotPermitted, or what a model or store raises."""
-        *_, answer = self.stream(who, collection, question, conditions=conditions)
+        *_, answer = self.stream(
+            who, collection, question, conditions=conditions, sampling=sampling
+        )
         if not isinstance(answer, Answer):
             raise TypeError("the stream ended without an answer")
         return answer
@@ -106,25 +117,36 @@ class Answering:
         question: str,
         *,
         conditions: Sequence[Condition] = (),
+        sampling: Sampling | None = None,
+        waited: float | None = None,
+        gone: Gone = somebody_waits,
     ) -> Iterator[Event]:
-        """`Found`, then a `Said` per verified sentence, last the stored `Answer`."""
+        """`Found`, then a `Said` per verified sentence, last the stored `Answer`.
+
+        `sampling` (None: the policy's) may ask for at most the policy's tokens. `waited` is how
+        long the question stood in a queue (seconds). Once `gone()`, raises Abandoned: the reader is
+        stopped and nothing is stored. Raises what `ask` does too."""
         question = self._checked(question)
+        sampling = self.policy.allowed(sampling)
         with self.store() as work:
             found_in = collection_for(work, collection, who, Right.READ)
         began = perf_counter()
         found = self._retrieve(found_in, question, who, conditions, Leg.HYBRID)
-        timings = dict(found.timings)
+        queue = {} if waited is None else {"queue": waited}
+        timings = queue | dict(found.timings)
         ranked = self.reranker.rerank(question, found.passages)
         timings["rerank"] = perf_counter() - began - sum(found.timings.values())
         reader = self.readers.of(found_in.id)
-        passages = self._pack(reader, ranked, question)
+        passages = self._pack(reader, ranked, question, sampling)
         yield Found(passages)
         frame = self._frame(reader, passages, found.generation, found_in.settings)
-        reading = self._read(reader, question, passages, frame)
+        frame = replace(frame, sampling=sampling)
+        reading = self._read(reader, question, passages, frame, gone)
         yield from reading
         answer = self._answer(reading.result, question, passages, frame, timings)
-        answer = replace(answer, collection=found_in.id, user=who.user)
-        answer.timings["total"] = perf_counter() - began  # type: ignore[index]
+        usage = _usage(reader, question, passages, reading.result)
+        answer = replace(answer, collection=found_in.id, user=who.user, usage=usage)
+        answer.timings["total"] = (waited or 0.0) + perf_counter() - began  # type: ignore[index]
         with self.store() as work:
             work.answers.add(answer)
             work.audit.add(who.user, "ask", answer.id, _on_record(found_in, answer))
@@ -178,10 +200,10 @@ class Answering:
         answer = self._answer(reading.result, question, tuple(passages), frame, {})
         return answer, reading.result.signals, calibrated_for(reader)
 
-    def replay(self, who: Principal, answer_id: str) -> Replayed:
+    def replay(self, who: Principal, answer_id: str, *, gone: Gone = somebody_waits) -> Replayed:
         """Compute a stored answer again from what was stored with it. Raises UnknownAnswer when it
-        does not exist, may not be seen, or rests on passages that were purged, and UnknownAdapter
-        when the adapter that wrote it is gone."""
+        does not exist, may not be seen, or rests on passages that were purged, UnknownAdapter when
+        the adapter that wrote it is gone, and Abandoned once `gone()`."""
         with self.store() as work:
             stored = answer_for(work, answer_id, who)
             kept = stored.replay
@@ -195,7 +217,7 @@ class Answering:
         frame = self._frame(reader, passages, kept.generation, {})
         settings = {**frame.settings, "verifier": Lexical.identity, **kept.settings}
         frame = replace(frame, sampling=kept.sampling, settings=settings)
-        reading = self._read(reader, stored.question, passages, frame)
+        reading = self._read(reader, stored.question, passages, frame, gone)
         for _ in reading:
             pass
         again = self._answer(reading.result, stored.question, passages, frame, {})
@@ -241,10 +263,10 @@ class Answering:
         )
 
     def _pack(
-        self, reader: Generator, ranked: Sequence[Passage], question: str
+        self, reader: Generator, ranked: Sequence[Passage], question: str, sampling: Sampling
     ) -> tuple[Passage, ...]:
         count = reader.count_tokens
-        room = reader.context_tokens - self.policy.sampling.max_tokens
+        room = reader.context_tokens - sampling.max_tokens
         budget = room - count(question) - 256  # the frame of the prompt
         return pack(ranked, budget, count, limit=self.policy.passages, overhead=48).passages
 
@@ -268,9 +290,15 @@ class Answering:
         )
 
     def _read(
-        self, reader: Generator, question: str, passages: Sequence[Passage], frame: Replay
+        self,
+        reader: Generator,
+        question: str,
+        passages: Sequence[Passage],
+        frame: Replay,
+        gone: Gone = somebody_waits,
     ) -> Reading:
         pieces = reader.generate([shown(p) for p in passages], question, frame.sampling)
+        pieces = before(wanted(pieces, gone), frame.sampling.stop)
         limits = Limits.from_settings(frame.settings)
         verifier = self.verifiers.named(str(frame.settings["verifier"]))
         return Reading(pieces, question, passages, limits, reader.refusal, self.boxes, verifier)
@@ -297,6 +325,12 @@ class Answering:
             user="",
             created=datetime.now(UTC),
         )
+
+
+def _usage(reader: Generator, question: str, passages: Sequence[Passage], result: Result) -> Usage:
+    """A reader that was given no passages was not asked."""
+    read = [question, *map(shown, passages)] if passages else []
+    return Usage(sum(map(reader.count_tokens, read)), result.tokens)
 
 
 def _on_record(collection: Collection, answer: Answer) -> dict[str, MetadataValue]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import cached_property, lru_cache, partial
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -184,6 +185,17 @@ class Attest:
             self.readers.of(None)
         except errors.AttestError as exc:
             log.warning("models are not ready: %s", exc)
+
+    def gauges(self) -> Mapping[str, float]:
+        """Numbers of the engine and of the KV blocks, for metrics; of what was begun only."""
+        found: dict[str, float] = {}
+        readers = self.__dict__.get("readers")
+        if isinstance(readers, AdaptedReaders):
+            found |= readers.gauges()
+        if "block_store" in self.__dict__:
+            stats = asdict(self.block_store.stats())
+            found |= {f"kv_blocks_{name}": value for name, value in stats.items()}
+        return found
 
     def close(self) -> None:
         readers = self.__dict__.get("readers")

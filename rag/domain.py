@@ -324,9 +324,20 @@ class Replay:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of the reader: `prompt` those of the passages and the question that it read (the frame
+    around them, the same for every question, is not counted), `completion` those it wrote, shown
+    or not."""
+
+    prompt: int
+    completion: int
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """`text` carries markers; for a refusal it is the fixed refusal sentence, `citations` is empty
-    and `passages` names the nearest sources. `timings` are seconds per stage."""
+    and `passages` names the nearest sources. `timings` are seconds per stage; `total` is what the
+    user waited, in the `queue` too. `usage` is None for answers from before it was counted."""
 
     id: str
     collection: str
@@ -340,6 +351,7 @@ class Answer:
     replay: Replay
     user: str
     created: datetime
+    usage: Usage | None = None
 
 
 class Opinion(StrEnum):

@@ -5,6 +5,7 @@
     |   +-- EmptyQuestion
     |   +-- QuestionTooLong
     |   +-- BadName
+    |   +-- UnsupportedParameter  of another house's API; `.parameter` names it
     |   +-- UnreadableDocument  a file that cannot be parsed; `.reason` says why
     |   |   +-- EmptyDocument
     |   |   +-- EncryptedDocument
@@ -34,6 +35,7 @@
     |   +-- WeightsCorrupt      a hash differs
     |   +-- UnsupportedCheckpoint
     |   +-- TrainingError       records, plan or run that cannot be trained
+    +-- Abandoned               the one who asked went away; nobody waits for the answer
     +-- Corrupt                 stored data that contradicts itself (`attest doctor` finds it)
 
 A message says what was wrong, with what, and what to do. Foreign exceptions are translated where
@@ -65,6 +67,12 @@ class QuestionTooLong(BadInput): ...
 
 
 class BadName(BadInput): ...
+
+
+class UnsupportedParameter(BadInput):
+    def __init__(self, message: str, parameter: str = "") -> None:
+        super().__init__(message)
+        self.parameter = parameter
 
 
 class UnreadableDocument(BadInput): ...
@@ -155,6 +163,9 @@ class UnsupportedCheckpoint(ModelError): ...
 
 
 class TrainingError(ModelError): ...
+
+
+class Abandoned(AttestError): ...
 
 
 class Corrupt(AttestError): ...

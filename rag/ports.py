@@ -319,6 +319,10 @@ class Jobs(Protocol):
         """Newest first."""
         ...
 
+    def counts(self) -> Mapping[JobState, int]:
+        """How many there are in each state, of all collections; a state without jobs is 0."""
+        ...
+
     def lease(self, id: str, worker: str, seconds: float) -> Job | None:
         """Take a queued job, or a running one whose lease ran out, counting an attempt. None when
         it is done, failed or held by another. The attempt past `max_attempts` marks it poisoned

@@ -5,7 +5,7 @@ up for each question, so that a promotion or a rollback holds from the next one 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -95,9 +95,14 @@ class AdaptedReaders:
     @cached_property
     def engine(self) -> Engine:
         """What runs the settings' model for all readers."""
-        from models.engine.engine import Engine
+        from models.engine.engine import Engine, Limits
 
-        return Engine(load_base(self._settings), self._blocks())
+        limits = Limits(self._settings.answers_at_once, self._settings.answers_waiting)
+        return Engine(load_base(self._settings), self._blocks(), limits)
+
+    def gauges(self) -> Mapping[str, float]:
+        """How busy the engine is; nothing before it was started."""
+        return self.engine.gauges() if "engine" in self.__dict__ else {}
 
     def close(self) -> None:
         """Stop the engine, if it was started."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -37,7 +38,7 @@ class Limits:
 
 @dataclass
 class Result:
-    """What reading came to."""
+    """What reading came to. `tokens` were written, shown or not."""
 
     text: str = ""
     verdict: Verdict = Verdict.REFUSED
@@ -45,11 +46,13 @@ class Result:
     signals: Signals | None = None  # of the sentence that is surest
     citations: list[Citation] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
+    tokens: int = 0
 
 
 class Reading:
     """Iterates over the verified sentences of one draft while it is written; then `result` holds
-    the whole. A sentence is shown only once it is complete, cited and supported."""
+    the whole. A sentence is shown only once it is complete, cited and supported. Whoever stops
+    iterating stops the reader."""
 
     def __init__(
         self,
@@ -76,10 +79,11 @@ class Reading:
         began = perf_counter()
         spent = 0.0
         first: float | None = None
-        if self._passages:
-            for piece in self._pieces:
+        with closing(self._pieces):
+            for piece in self._pieces if self._passages else ():
                 first = first if first is not None else perf_counter() - began
                 self.result.timings |= piece.timings
+                self.result.tokens += piece.tokens
                 self._willing = min(self._willing, 1.0 - piece.refusal)
                 total = self._draft.logprob + piece.logprob
                 tokens = self._draft.tokens + piece.tokens
@@ -93,7 +97,6 @@ class Reading:
                     at = perf_counter()
                     yield from self._verified(whole=False)
                     spent += perf_counter() - at
-            self._pieces.close()
         at = perf_counter()
         yield from self._verified(whole=True)
         spent += perf_counter() - at

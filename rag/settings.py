@@ -70,6 +70,9 @@ class Settings(BaseSettings):
     ui_port: int = Field(8809, ge=0, le=65535)
     sign_in: Literal["none", "local"] = "none"  # none: one local user, loopback only
     session_secret: SecretStr | None = None
+    answers_at_once: int = Field(16, ge=1, le=1024)
+    answers_waiting: int = Field(64, ge=0, le=100_000)
+    answers_waiting_each: int = Field(16, ge=0, le=100_000)
 
     # evaluation
     nightly_samples: Path | None = None

@@ -14,7 +14,7 @@ from enum import Enum
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from rag.errors import AttestError, BadInput
+from rag.errors import AttestError, BadInput, Busy
 
 Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
 T = TypeVar("T")
@@ -47,8 +47,9 @@ def from_json(kind: type[T], value: object) -> T:
 
 
 def error_json(error: AttestError) -> dict[str, Json]:
-    """The form of an error at every way in."""
-    return {"error": error.code, "message": str(error)}
+    """The form of an error at every way in; Busy says `retry_after` in seconds."""
+    form: dict[str, Json] = {"error": error.code, "message": str(error)}
+    return form | {"retry_after": error.retry_after} if isinstance(error, Busy) else form
 
 
 def error_from_json(value: object) -> AttestError:
@@ -56,7 +57,10 @@ def error_from_json(value: object) -> AttestError:
     if not isinstance(value, Mapping) or "error" not in value:
         return AttestError(f"an error without a code: {value!r:.200}")
     kind = _errors().get(str(value["error"]), AttestError)
-    return kind(str(value.get("message", "")))
+    error = kind(str(value.get("message", "")))
+    if isinstance(error, Busy) and isinstance(value.get("retry_after"), int | float):
+        error.retry_after = float(value["retry_after"])
+    return error
 
 
 @cache

@@ -17,16 +17,18 @@ from rag.domain import (
     Block,
     BlockKind,
     Chunk,
+    Condition,
     Found,
     Leg,
     Principal,
     Right,
     Said,
     Sampling,
+    Usage,
     Verdict,
     chunk_id,
 )
-from rag.errors import EmptyQuestion, QuestionTooLong, UnknownAnswer, UnknownCollection
+from rag.errors import Abandoned, EmptyQuestion, QuestionTooLong, UnknownAnswer, UnknownCollection
 from rag.ports import Publication
 from rag.settings import load_settings
 
@@ -227,6 +229,54 @@ def test_reading_given_passages_stores_nothing(attest: Attest) -> None:
     assert "20:00" in answer.text
     with pytest.raises(UnknownAnswer):
         attest.answering.replay(LOCAL_USER, answer.id)
+
+
+def test_a_question_brings_its_own_sampling(attest: Attest) -> None:
+    asked = Sampling(max_tokens=20, temperature=0.5, top_p=0.9, seed=7, stop=("evening",))
+    attest.generator = Says("The doors are locked at 20:00 [1]. Every evening they are so [1].")
+    question = "When are the doors locked?"
+    answer = attest.answering.ask(LOCAL_USER, "house", question, sampling=asked)
+    assert answer.text == "The doors are locked at 20:00 [1]", "it ends before the stop sequence"
+    with attest.store() as work:
+        assert work.answers.get(answer.id).replay.sampling == asked
+    assert attest.answering.replay(LOCAL_USER, answer.id).same
+    longer = Sampling(max_tokens=100_000)
+    answer = attest.answering.ask(LOCAL_USER, "house", question, sampling=longer)
+    assert answer.replay.sampling.max_tokens == attest.settings.max_answer_tokens
+
+
+def test_tokens_are_counted(attest: Attest) -> None:
+    answer = ask(attest, "When are the doors locked?")
+    assert answer.usage is not None
+    assert answer.usage.completion == len(answer.text.split())  # words are the stand-in's tokens
+    read = sum(len(p.chunk.text.split()) for p in answer.passages)
+    assert answer.usage.prompt >= read + 5  # words of the question
+    nothing = attest.answering.ask(
+        LOCAL_USER, "house", "When?", conditions=[Condition("year", (1900,))]
+    )
+    assert nothing.usage == Usage(0, 0), "without passages the reader is not asked"
+
+
+def test_the_time_in_the_queue_is_kept(attest: Attest) -> None:
+    *_, answer = attest.answering.stream(LOCAL_USER, "house", "When?", waited=100.0)
+    assert isinstance(answer, Answer)
+    assert answer.timings["queue"] == 100.0
+    assert answer.timings["total"] > 100.0
+    with attest.store() as work:
+        assert work.answers.get(answer.id).timings == answer.timings
+    assert "queue" not in ask(attest, "When?").timings
+
+
+def test_an_answer_nobody_waits_for_is_not_kept(attest: Attest) -> None:
+    gone = False
+    events = attest.answering.stream(LOCAL_USER, "house", "When locked?", gone=lambda: gone)
+    assert isinstance(next(events), Found)
+    gone = True
+    with pytest.raises(Abandoned):
+        next(events)
+    with attest.store() as work:
+        house = work.collections.named("house")
+        assert work.answers.recent(house.id, LOCAL_USER.user, 10) == []
 
 
 def test_no_passages_is_a_refusal(attest: Attest) -> None:

@@ -89,6 +89,12 @@ def test_every_error_comes_back_as_itself() -> None:
         assert str(again) == "what was wrong"
 
 
+def test_busy_keeps_its_seconds() -> None:
+    again = error_from_json(json.loads(json.dumps(error_json(errors.Busy("later", 7.5)))))
+    assert isinstance(again, errors.Busy)
+    assert again.retry_after == 7.5
+
+
 def test_an_unknown_error_is_an_attest_error() -> None:
     assert type(error_from_json({"error": "from_the_future", "message": "m"})) is AttestError
     assert type(error_from_json("nonsense")) is AttestError

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from rag.errors import AttestError, NotSignedIn, Unavailable
+from rag.errors import AttestError, Busy, NotSignedIn, Unavailable
 from ui import session
 from ui.untrusted import label
 
@@ -27,9 +27,12 @@ def complaints() -> Iterator[None]:
 
 
 def show(error: AttestError) -> None:
-    """What is away may come back (a warning); the rest is for the reader to mend (an error)."""
+    """What is away or busy may come back (a warning); the rest is for the reader to mend (an
+    error)."""
     told = label(sentence(error))
-    if isinstance(error, Unavailable):
+    if isinstance(error, Busy):
+        st.warning(told, icon=":material/hourglass_top:")
+    elif isinstance(error, Unavailable):
         st.warning(told, icon=":material/cloud_off:")
     else:
         st.error(told, icon=":material/error:")

@@ -2,7 +2,8 @@
 below; which collection they may touch is then decided by `rag.permit`.
 
 An API key's scopes narrow what its user may do, never widen it: `read`, `write`, `manage` (each
-including the ones before), and `admin` for accounts.
+including the ones before), `admin` for accounts, and `metrics`, with which an administrator's key
+reads /metrics and nothing else.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from rag.errors import NotFound, NotPermitted, NotSignedIn
 from rag.ports import Account
 
 ADMIN = "admin"
-EVERY_SCOPE = frozenset({*(right.value for right in Right), ADMIN})
+METRICS = "metrics"
+WHOLE = frozenset({*(right.value for right in Right), ADMIN})  # all that a user may
+EVERY_SCOPE = WHOLE | {METRICS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class Caller:
     scopes: frozenset[str]
 
     def may(self, right: Right) -> bool:
-        return any(Right(scope).includes(right) for scope in self.scopes - {ADMIN})
+        return any(Right(scope).includes(right) for scope in self.scopes - {ADMIN, METRICS})
 
 
 def caller(request: Request, here: Here) -> Caller:
@@ -80,8 +83,14 @@ def _admin(caller: Annotated[Caller, Depends(caller)]) -> Principal:
     return caller.who
 
 
+def _scraper(caller: Annotated[Caller, Depends(caller)]) -> Principal:
+    if not caller.who.admin or caller.scopes.isdisjoint({ADMIN, METRICS}):
+        raise NotPermitted(f"only an administrator, or a key of one with {METRICS!r}, may do this")
+    return caller.who
+
+
 def _owner(caller: Annotated[Caller, Depends(caller)]) -> Principal:
-    if caller.scopes != EVERY_SCOPE:
+    if not caller.scopes >= WHOLE:
         raise NotPermitted("this API key may not change accounts; sign in")
     return caller.who
 
@@ -90,4 +99,5 @@ Reader = Annotated[Principal, Depends(_holding(Right.READ))]
 Writer = Annotated[Principal, Depends(_holding(Right.WRITE))]
 Manager = Annotated[Principal, Depends(_holding(Right.MANAGE))]
 Admin = Annotated[Principal, Depends(_admin)]
+Scraper = Annotated[Principal, Depends(_scraper)]
 Owner = Annotated[Principal, Depends(_owner)]  # of one's own password and keys

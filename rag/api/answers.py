@@ -3,10 +3,15 @@ quotes a document you may no longer read is not shown (caches obey the same righ
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Query
+from functools import partial
+from threading import Event as Flag
+
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
 
 from rag.api.access import Manager, Reader
+from rag.api.attended import attended
 from rag.api.parts import Here
 from rag.domain import Answer, Feedback, Opinion, Replayed, Right
 from rag.feedback import give_feedback
@@ -41,12 +46,17 @@ def answer(id: str, who: Reader, here: Here) -> Answer:
 
 
 @router.post("/answers/{id}/replay")
-def replay(id: str, who: Reader, here: Here) -> Replayed:
-    """Compute it again from what was stored (REPLAYED)."""
-    with here.attest.store() as work:
-        answer_for(work, id, who)
-    with here.turnstile.turn():
-        return here.attest.answering.replay(who, id)
+async def replay(id: str, who: Reader, here: Here, request: Request) -> Replayed:
+    """Compute it again from what was stored (REPLAYED). Hanging up stops the work."""
+    await run_in_threadpool(answer, id, who, here)
+    gone = Flag()
+    again = partial(here.attest.answering.replay, who, id, gone=gone.is_set)
+
+    async def work() -> Replayed:
+        async with here.turnstile.turn(who.user):
+            return await here.turnstile.run(again)
+
+    return await attended(request.receive, gone, work)
 
 
 @router.post("/answers/{id}/feedback")

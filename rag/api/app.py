@@ -17,15 +17,20 @@ from rag.api import (
     evaluation,
     health,
     jobs,
+    openai_routes,
     pages,
+    scrape,
     tuning,
     versions,
 )
 from rag.api.limits import BodyLimit
 from rag.api.loopback import LoopbackOnly
-from rag.api.parts import Parts, Turnstile
+from rag.api.metrics import Metrics
+from rag.api.parts import Parts
 from rag.api.refusals import Refusal, add_refusals
+from rag.api.scrape import Counted
 from rag.api.sessions import open_sessions
+from rag.api.turnstile import Turnstile
 from rag.ports import Queue
 
 if TYPE_CHECKING:
@@ -41,8 +46,10 @@ RESOURCES = (
     pages,
     ask,
     answers,
+    openai_routes,
     evaluation,
     tuning,
+    scrape,
 )
 REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": Refusal, "description": said}
@@ -51,6 +58,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
         403: "Signed in, but without the right",
         404: "Not there, or not for you",
         422: "Input that cannot be used",
+        429: "Too many questions wait; try again after Retry-After seconds",
         503: "A part cannot be reached; try again later",
     }.items()
 }
@@ -68,13 +76,20 @@ def make_app(attest: Attest, queue: Queue) -> FastAPI:
         generate_unique_id_function=_operation,
         responses=REFUSALS,
     )
-    app.state.parts = Parts(attest, queue, open_sessions(attest.settings), Turnstile(2, 16))
+    own = attest.settings
+    alone = own.sign_in == "none"  # one user, to whom the whole queue belongs
+    turnstile = Turnstile(
+        own.answers_at_once, own.answers_waiting, None if alone else own.answers_waiting_each
+    )
+    metrics = Metrics(turnstile, lambda: attest.store, lambda: attest.gauges())
+    app.state.parts = Parts(attest, queue, open_sessions(own), turnstile, metrics)
     for resource in RESOURCES:
         app.include_router(resource.router)
     add_refusals(app)
-    app.add_middleware(BodyLimit, upload=attest.settings.max_upload_bytes)
-    if attest.settings.sign_in == "none":
+    app.add_middleware(BodyLimit, upload=own.max_upload_bytes)
+    if alone:
         app.add_middleware(LoopbackOnly)
+    app.add_middleware(Counted, metrics=metrics)
     return app
 
 

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Annotated
 
-import anyio
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
-from starlette.types import Receive, Scope, Send
 
+from rag.answering import Event
 from rag.api.access import Reader
-from rag.api.parts import Here, Parts, Turnstile
-from rag.domain import Answer, Condition, Found, Leg, Passage, Principal, Right, Said
+from rag.api.attended import Start, whole
+from rag.api.parts import Here, Parts
+from rag.api.streamed import Streamed
+from rag.domain import Answer, Condition, Leg, Passage, Principal, Right
 from rag.errors import AttestError
+from rag.pieces import Gone
 from rag.reach import collection_for
 from rag.wire import error_json, to_json
 
 router = APIRouter(prefix="/collections/{name}", tags=["questions"])
-log = logging.getLogger("attest.api")
-Event = Found | Said | Answer
+BROKE_OFF = {"error": "internal_error", "message": "the answer broke off; see the API's log"}
 
 Conditions = Annotated[list[Condition], Field(max_length=50)]
 
@@ -41,15 +41,25 @@ class Query(BaseModel):
 
 
 def _admit(here: Parts, name: str, who: Principal) -> None:
+    """Who may not read the collection hears so before standing in line."""
     with here.attest.store() as work:
         collection_for(work, name, who, Right.READ)
 
 
+def _start(here: Parts, name: str, who: Principal, body: Question) -> Start:
+    def start(waited: float, gone: Gone) -> Iterator[Event]:
+        return here.attest.answering.stream(
+            who, name, body.question, conditions=body.conditions, waited=waited, gone=gone
+        )
+
+    return start
+
+
 @router.post("/ask")
-def ask(name: str, body: Question, who: Reader, here: Here) -> Answer:
-    _admit(here, name, who)
-    with here.turnstile.turn():
-        return here.attest.answering.ask(who, name, body.question, conditions=body.conditions)
+async def ask(name: str, body: Question, who: Reader, here: Here, request: Request) -> Answer:
+    """The whole answer. Hanging up stops the work."""
+    await run_in_threadpool(_admit, here, name, who)
+    return await whole(here, who, request.receive, _start(here, name, who, body))
 
 
 @router.post("/search")
@@ -61,58 +71,24 @@ def search(name: str, body: Query, who: Reader, here: Here) -> list[Passage]:
 
 
 @router.post("/ask/stream", response_class=StreamingResponse)
-async def ask_stream(name: str, body: Question, who: Reader, here: Here) -> StreamingResponse:
+async def ask_stream(name: str, body: Question, who: Reader, here: Here) -> Streamed:
     """Lines of JSON, `{"event": ..., "data": ...}`: `found` with the passages, `said` for each
     verified sentence, last `answer` (or `error`). Hanging up stops the work."""
     await run_in_threadpool(_admit, here, name, who)
-    events = here.attest.answering.stream(who, name, body.question, conditions=body.conditions)
-    await run_in_threadpool(here.turnstile.enter)
-    try:
-        # The first event is awaited here, so that what is refused before it has its own status.
-        first = await run_in_threadpool(next, events, None)
-    except BaseException:
-        here.turnstile.leave()
-        raise
-    return Streamed(first, events, here.turnstile)
+    return Streamed(here, who, _start(here, name, who, body), Lines())
 
 
-class Streamed(StreamingResponse):
-    """Sends the events; when it ends for whatever reason, also because the client hung up, the
-    generator is closed and the seat is given back."""
+class Lines:
+    """Events as lines of JSON."""
 
-    def __init__(self, first: Event | None, events: Iterator[Event], turnstile: Turnstile) -> None:
-        super().__init__(_lines(first, events), media_type="application/x-ndjson")
-        self._events, self._turnstile = events, turnstile
+    media_type = "application/x-ndjson"
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await run_in_threadpool(_stop, self._events)
-            self._turnstile.leave()
+    def say(self, event: Event) -> str:
+        return _line(type(event).__name__.lower(), to_json(event))
+
+    def broke_off(self, error: AttestError | None) -> str:
+        return _line("error", BROKE_OFF if error is None else error_json(error))
 
 
-async def _lines(event: Event | None, events: Iterator[Event]) -> AsyncIterator[str]:
-    try:
-        while event is not None:
-            yield _line(event)
-            event = await run_in_threadpool(next, events, None)
-    except AttestError as exc:
-        yield json.dumps({"event": "error", "data": error_json(exc)}) + "\n"
-    except Exception:
-        log.exception("the stream of an answer broke off")
-        failure = {"error": "internal_error", "message": "the answer broke off; see the API's log"}
-        yield json.dumps({"event": "error", "data": failure}) + "\n"
-
-
-def _stop(events: Iterator[Event]) -> None:
-    """Ends the generator now and not when it is collected."""
-    close = getattr(events, "close", None)
-    if close is not None:
-        close()
-
-
-def _line(event: Event) -> str:
-    name = type(event).__name__.lower()
-    return json.dumps({"event": name, "data": to_json(event)}) + "\n"
+def _line(event: str, data: object) -> str:
+    return json.dumps({"event": event, "data": data}) + "\n"

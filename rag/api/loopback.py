@@ -11,9 +11,9 @@ import ipaddress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from rag.api.refusals import refusal
 from rag.errors import NotPermitted
 from rag.wire import error_json
 
@@ -28,8 +28,8 @@ class LoopbackOnly:
         if scope["type"] not in ("http", "websocket") or (reason := _why_not(scope)) is None:
             await self.app(scope, receive, send)
             return
-        refusal = NotPermitted(f"{reason}; without sign-in the API serves this machine only")
-        await JSONResponse(error_json(refusal), 403)(scope, receive, send)
+        error = NotPermitted(f"{reason}; without sign-in the API serves this machine only")
+        await refusal(scope["path"], 403, error_json(error))(scope, receive, send)
 
 
 def _why_not(scope: Scope) -> str | None:

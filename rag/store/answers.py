@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from rag.domain import Answer, Citation, Passage, Replay, Verdict
+from rag.domain import Answer, Citation, Passage, Replay, Usage, Verdict
 from rag.errors import UnknownAnswer
 from rag.store.tables import AnswerRow
 from rag.store.transaction import Transaction
@@ -31,6 +31,7 @@ class SqlAnswers:
                 passages=to_json(answer.passages),
                 timings=to_json(answer.timings),
                 replay=to_json(answer.replay),
+                usage=None if answer.usage is None else to_json(answer.usage),
                 created=answer.created,
             )
         )
@@ -63,4 +64,5 @@ def _noun(row: AnswerRow) -> Answer:
         replay=from_json(Replay, row.replay),
         user=row.user,
         created=row.created,
+        usage=None if row.usage is None else from_json(Usage, row.usage),
     )

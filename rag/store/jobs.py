@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, exists, or_, select
+from sqlalchemy import and_, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from rag.domain import Job, JobState
@@ -40,6 +40,11 @@ class SqlJobs:
             query = query.where(JobRow.state.in_([state.value for state in states]))
         rows = self._tx.read().scalars(query.order_by(JobRow.number.desc()))
         return [job_noun(row) for row in rows]
+
+    def counts(self) -> dict[JobState, int]:
+        query = select(JobRow.state, func.count()).group_by(JobRow.state)
+        found = {row[0]: row[1] for row in self._tx.read().execute(query)}
+        return {state: found.get(state.value, 0) for state in JobState}
 
     def lease(self, id: str, worker: str, seconds: float) -> Job | None:
         session = self._tx.write()

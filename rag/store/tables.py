@@ -269,6 +269,7 @@ class AnswerRow(Base):
     passages: Mapped[list[dict[str, Any]]] = mapped_column(Json)
     timings: Mapped[dict[str, float]] = mapped_column(Json)
     replay: Mapped[dict[str, Any]] = mapped_column(Json)
+    usage: Mapped[dict[str, int] | None] = mapped_column(Json)  # NULL: not counted
     created: Mapped[datetime] = mapped_column(Instant)
 
 

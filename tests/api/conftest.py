@@ -44,6 +44,14 @@ def house(furnished: House, tmp_path: Path) -> Iterator[House]:
 
 
 @pytest.fixture
+def built(furnished: House, tmp_path: Path) -> Iterator[House]:
+    """Without sign-in."""
+    made = copied(furnished, tmp_path / "local")
+    yield made
+    made.attest.close()
+
+
+@pytest.fixture
 def app(house: House, queue: Sent) -> FastAPI:
     return make_app(house.attest, queue)
 
@@ -67,9 +75,7 @@ def session(house: House, person: str) -> str:
 
 
 @pytest.fixture
-def local(furnished: House, tmp_path: Path, queue: Sent) -> Iterator[Client]:
+def local(built: House, queue: Sent) -> Iterator[Client]:
     """The local user's client, without sign-in."""
-    made = copied(furnished, tmp_path / "data")
-    with TestClient(make_app(made.attest, queue), "http://127.0.0.1", client=LOOPBACK) as http:
+    with TestClient(make_app(built.attest, queue), "http://127.0.0.1", client=LOOPBACK) as http:
         yield Client("http://127.0.0.1", http=http)
-    made.attest.close()

@@ -30,8 +30,10 @@ def test_a_refusal_comes_back_typed() -> None:
         client(answering(404, {"error": "unknown_collection", "message": "no such"})).collection(
             "x"
         )
-    with pytest.raises(Busy):
-        client(answering(503, {"error": "busy", "message": "later"})).ask("x", "why?")
+    busy = {"error": "busy", "message": "later", "retry_after": 7.5}
+    with pytest.raises(Busy) as refused:
+        client(answering(429, busy)).ask("x", "why?")
+    assert refused.value.retry_after == 7.5
 
 
 def test_one_that_is_not_attest_is_said() -> None:

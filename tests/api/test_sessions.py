@@ -1,8 +1,7 @@
-"""Session tokens, API keys, passwords, and the line in front of the model."""
+"""Session tokens, API keys, passwords."""
 
 from __future__ import annotations
 
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from rag.api.parts import Turnstile
 from rag.api.passwords import hash_password, nobody, password_matches
 from rag.api.sessions import (
     KEY_PREFIX,
@@ -24,7 +22,7 @@ from rag.api.sessions import (
     open_sessions,
     still_marked,
 )
-from rag.errors import BadInput, Busy, NotSignedIn
+from rag.errors import BadInput, NotSignedIn
 from rag.ports import Account
 from rag.settings import Settings
 
@@ -106,30 +104,3 @@ def test_passwords() -> None:
 def test_unusable_passwords(password: str) -> None:
     with pytest.raises(BadInput):
         hash_password(password)
-
-
-def test_the_line_is_bounded() -> None:
-    turnstile = Turnstile(inside=1, waiting=0)
-    with turnstile.turn():
-        with pytest.raises(Busy) as refused:
-            turnstile.enter()
-        assert refused.value.retry_after > 0
-    with turnstile.turn():
-        pass
-
-
-def test_who_stands_in_line_gets_the_seat() -> None:
-    turnstile = Turnstile(inside=1, waiting=1)
-    turnstile.enter()
-    entered = threading.Event()
-
-    def second() -> None:
-        with turnstile.turn():
-            entered.set()
-
-    waiting = threading.Thread(target=second)
-    waiting.start()
-    assert not entered.is_set()
-    turnstile.leave()
-    waiting.join()
-    assert entered.is_set()

@@ -1,81 +1,27 @@
-"""Streaming over a real server: hanging up ends the work and gives the seat back; a large upload
-is refused in words."""
+"""Answers over a real server: hanging up at any time ends the work and gives the seat back; a full
+line refuses; a large upload is refused in words."""
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Generator as Writing
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, cast
 
+import httpx
 import pytest
-import uvicorn
-from fastapi import FastAPI
 
-from models.fake import CopyGenerator
-from models.piece import Piece
 from rag.api.app import make_app
 from rag.client import Client
 from rag.domain import Found, Said
-from rag.errors import AttestError, LimitExceeded, ModelError
+from rag.errors import AttestError, Busy, LimitExceeded, ModelError
 from rag.ports import Generator
 from tests.api.conftest import copied
 from tests.api.house import NAME, QUESTION, House, Sent
+from tests.api.serving import PATIENCE, Breaking, Endless, Mumbling, posted, served, until
 
-
-class Endless(CopyGenerator):
-    """Says the same supported sentence until it is stopped."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stopped = threading.Event()
-
-    def generate(self, passages: Sequence[str], question: str, sampling: Any) -> Writing[Piece]:
-        try:
-            while True:
-                yield from super().generate(passages, question, sampling)
-                yield Piece(" ", 1, 0.0)
-        finally:
-            self.stopped.set()
-
-
-class Breaking(CopyGenerator):
-    """Breaks after its first sentence."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__()
-        self.error = error
-
-    def generate(self, passages: Sequence[str], question: str, sampling: Any) -> Writing[Piece]:
-        for _ in range(2):
-            yield from super().generate(passages, question, sampling)
-            yield Piece(" ", 1, 0.0)
-        raise self.error
-
-
-@contextmanager
-def served(app: FastAPI) -> Iterator[str]:
-    """The app on a free port of this machine, by the server that `attest up` uses."""
-    config = uvicorn.Config(app, port=0, log_level="warning", ws="none", lifespan="off")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join()
-
-
-@pytest.fixture
-def built(furnished: House, tmp_path: Path) -> Iterator[House]:
-    made = copied(furnished, tmp_path / "data")
-    yield made
-    made.attest.close()
+ASK = f"/collections/{NAME}/ask"
+BODY = {"question": QUESTION}
+COMPLETION = {"model": NAME, "messages": [{"role": "user", "content": QUESTION}]}
 
 
 def test_hanging_up_ends_the_work(built: House) -> None:
@@ -88,10 +34,80 @@ def test_hanging_up_ends_the_work(built: House) -> None:
         assert isinstance(next(events), Said)
         assert not endless.stopped.is_set()
         cast(Any, events).close()
-        assert endless.stopped.wait(30)
-        turnstile = app.state.parts.turnstile
-        for _ in range(turnstile.inside):  # every seat is free again
-            assert turnstile._seats.acquire(timeout=30)
+        assert endless.stopped.wait(PATIENCE)
+        until(lambda: app.state.parts.turnstile.taken == 0)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (ASK, BODY),
+        (f"{ASK}/stream", BODY),
+        ("/v1/chat/completions", COMPLETION),
+        ("/v1/chat/completions", COMPLETION | {"stream": True}),
+    ],
+)
+def test_hanging_up_before_a_word_is_said_ends_the_work(
+    built: House, path: str, body: dict[str, Any]
+) -> None:
+    mumbling = Mumbling()
+    built.attest.generator = cast(Generator, mumbling)
+    app = make_app(built.attest, Sent())
+    with served(app) as url, Client(url) as client:
+        with posted(url, path, body):
+            assert mumbling.started.wait(PATIENCE)
+        assert mumbling.stopped.wait(PATIENCE)
+        until(lambda: app.state.parts.turnstile.taken == 0)
+        assert client.answers(NAME) == [], "what nobody waited for is not kept"
+
+
+def test_hanging_up_ends_a_replay(built: House) -> None:
+    with served(make_app(built.attest, Sent())) as url, Client(url) as client:
+        answer = client.ask(NAME, QUESTION)
+    mumbling = Mumbling()
+    built.attest.generator = cast(Generator, mumbling)
+    built.attest.__dict__.pop("answering")  # so that it takes the new reader
+    with served(make_app(built.attest, Sent())) as url:
+        with posted(url, f"/answers/{answer.id}/replay", None):
+            assert mumbling.started.wait(PATIENCE)
+        assert mumbling.stopped.wait(PATIENCE)
+
+
+def test_a_full_line_refuses_and_says_for_how_long(furnished: House, tmp_path: Path) -> None:
+    house = copied(furnished, tmp_path / "data", answers_at_once=1, answers_waiting=1)
+    endless = Endless()
+    house.attest.generator = cast(Generator, endless)
+    app = make_app(house.attest, Sent())
+    turnstile = app.state.parts.turnstile
+    with served(app) as url, Client(url) as client, posted(url, ASK, BODY):
+        assert endless.started.wait(PATIENCE)
+        with posted(url, ASK, BODY):
+            until(lambda: turnstile.waiting == 1)
+            for asking in (client.ask, lambda *asked: next(client.ask_stream(*asked))):
+                with pytest.raises(Busy, match="ask again in") as refused:
+                    asking(NAME, QUESTION)
+            reply = httpx.post(url + ASK, json=BODY, timeout=PATIENCE)
+            assert reply.status_code == 429
+            seconds = reply.json()["retry_after"]
+            assert refused.value.retry_after == seconds > 0
+            assert seconds <= int(reply.headers["Retry-After"]) < seconds + 1
+        until(lambda: turnstile.waiting == 0)  # hanging up gave the place back
+        with posted(url, ASK, BODY):
+            until(lambda: turnstile.waiting == 1)
+    house.attest.close()
+
+
+def test_a_crowd_that_waits_keeps_nobody_else_waiting(furnished: House, tmp_path: Path) -> None:
+    """More than there are threads for requests."""
+    house = copied(furnished, tmp_path / "data", answers_at_once=1)
+    house.attest.generator = cast(Generator, Endless())
+    app = make_app(house.attest, Sent())
+    with served(app) as url, ExitStack() as crowd, Client(url) as client:
+        for _ in range(61):
+            crowd.enter_context(posted(url, ASK, BODY))
+        until(lambda: app.state.parts.turnstile.waiting == 60)
+        assert [held.name for held in client.collections()] == [NAME]
+    house.attest.close()
 
 
 @pytest.mark.parametrize(
@@ -110,6 +126,13 @@ def test_what_breaks_later_is_said_in_the_stream(
             list(events)
         assert "secret" not in str(said.value)
         assert client.answers(NAME) == []
+
+
+def test_an_answer_says_how_long_it_waited(built: House) -> None:
+    with served(make_app(built.attest, Sent())) as url, Client(url) as client:
+        answer = client.ask(NAME, QUESTION)
+        assert 0 <= answer.timings["queue"] <= answer.timings["total"]
+        assert client.answer(answer.id) == answer
 
 
 def test_a_large_upload_is_refused_in_words(built: House) -> None:

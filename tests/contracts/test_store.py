@@ -25,6 +25,7 @@ from rag.domain import (
     Replay,
     Right,
     Sampling,
+    Usage,
     Verdict,
 )
 from rag.errors import (
@@ -639,6 +640,7 @@ def test_release_and_fail(store: SqlStore) -> None:
         assert unit.jobs.get(job.id).state == JobState.FAILED
         assert unit.jobs.all(into, [JobState.FAILED]) == [unit.jobs.get(job.id)]
         assert unit.jobs.all(into, [JobState.QUEUED]) == []
+        assert unit.jobs.counts() == dict.fromkeys(JobState, 0) | {JobState.FAILED: 1}
     assert lease(store, job.id) is None
     accept(store, into, "a.txt", "x")
     with store() as unit, pytest.raises(Conflict):
@@ -687,7 +689,8 @@ def an_answer(into: str, id: str = "answer-1", user: str = "ann") -> Answer:
             Citation(0, 1, "c1", "d1", "a.txt", "v1", 3, 8, "words", 0.9, 2, (Box(2, 0, 1, 2, 3),)),
         ),
         passages=(Passage(chunk, "d1", "a.txt", "Title", 1.0, {"dense": 0.5, "lexical": 7.25}),),
-        timings={"retrieve": 0.25, "generate": 2.0},
+        timings={"queue": 0.5, "retrieve": 0.25, "generate": 2.0},
+        usage=Usage(prompt=310, completion=14),
         replay=Replay(
             7, "m", "none", "p1", Sampling(stop=("\n",), seed=3), ("c1",), {"w": 0.5, "x": True}
         ),
@@ -704,6 +707,9 @@ def test_answers_come_back_equal(store: SqlStore) -> None:
         unit.commit()
     with store() as unit:
         assert unit.answers.get("answer-1") == an_answer(into)
+        unit.answers.add(replace(an_answer(into, "from before it was counted"), usage=None))
+        assert unit.answers.get("from before it was counted").usage is None
+    with store() as unit:
         assert [a.id for a in unit.answers.recent(into, "ann", 10)] == ["answer-2", "answer-1"]
         assert [a.id for a in unit.answers.recent(into, "ann", 1)] == ["answer-2"]
     with store() as unit, pytest.raises(Conflict):

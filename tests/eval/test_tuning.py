@@ -300,39 +300,27 @@ def test_registered_weights_that_were_changed_are_refused(
 
 
 def test_adapters_share_the_base_in_memory(attest: Attest, records: Path) -> None:
+    from rag.ports import Generator
     from rag.readers import AdaptedReaders, Weights, read
 
     made = [tune(attest, LOCAL_USER, asked(name, records, seed=ord(name)), quiet) for name in "ab"]
     assert [one.state for one in made] == [AdapterState.CANDIDATE] * 2
-    base = AdaptedReaders(attest.settings, attest.store, lambda: attest.block_store).base
     folders = [attest.settings.data / one.folder for one in made]
-    readers = [read(base, Weights(f.name, f)) for f in folders]
-    readers.append(read(base, None))
+    all_readers = AdaptedReaders(attest.settings, attest.store, lambda: attest.block_store)
+    readers = [read(all_readers.engine, Weights(f.name, f), merge=False) for f in folders]
+    readers.append(read(all_readers.engine, None))
 
-    def texts() -> list[str]:
+    def text(reader: Generator) -> str:
         sampling = attest.answering.policy.sampling
         passages = ["The code of amber is 1234.", "The code of basil is 5678."]
-        return [
-            "".join(piece.text for piece in one.generate(passages, "Code of basil?", sampling))
-            for one in readers
-        ]
+        return "".join(p.text for p in reader.generate(passages, "Code of basil?", sampling))
 
-    first = texts()
-    assert first == texts()  # in turn, on one base
-    alone = [
-        "".join(
-            piece.text
-            for piece in read(
-                AdaptedReaders(attest.settings, attest.store, lambda: attest.block_store).base,
-                Weights(f.name, f),
-            ).generate(
-                ["The code of amber is 1234.", "The code of basil is 5678."],
-                "Code of basil?",
-                attest.answering.policy.sampling,
-            )
-        )
-        for f in folders
-    ]
+    first = [text(one) for one in readers]
+    assert first == [text(one) for one in readers]  # in turn, on one base
+    all_readers.close()
+    other = AdaptedReaders(attest.settings, attest.store, lambda: attest.block_store)
+    alone = [text(read(other.engine, Weights(f.name, f), merge=False)) for f in folders]
+    other.close()
     assert first[:2] == alone
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from rag.domain import Verdict
+from rag.ports import Generator
 from rag.wire import to_json
-from tests.ui.conftest import House, Open, button, html, settled, words
+from tests.api.serving import Endless, posted
+from tests.ui.conftest import SECONDS, House, Open, button, html, served, settled, words
 from ui.place import of_citation
 
 LEAVE = "Full-time staff have thirty days of paid leave. Leave is asked for in writing."
@@ -20,6 +23,21 @@ LEASE = Path(__file__).parents[2] / "examples" / "documents" / "lease.pdf"
 def asked(page: AppTest, question: str) -> AppTest:
     page.text_input(key="question").input(question)
     return settled(button(page, "Ask").click().run())
+
+
+def test_a_full_line_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: Open) -> None:
+    with served(tmp_path / "data", answers_at_once=1, answers_waiting=0) as house:
+        monkeypatch.setenv("ATTEST_API_URL", house.url)
+        endless = Endless()
+        house.attest.generator = cast(Generator, endless)
+        house.client.create_collection("handbook")
+        house.add("handbook", "leave.md", LEAVE)
+        with posted(house.url, "/collections/handbook/ask", {"question": QUESTION}):
+            assert endless.started.wait(SECONDS)
+            page = asked(opened("ask"), QUESTION)
+            (warning,) = page.warning
+            told = warning.value.replace("\\", "")  # it is shown as it is, not as Markdown
+            assert told == "Too many questions are waiting; ask again in 5 seconds."
 
 
 @pytest.fixture
