@@ -16,12 +16,13 @@ from models.simd import (
     as_float,
     bfloat16_add,
     bfloat16_dot,
-    bits_of,
+    from_bfloat16,
     int8_dot1,
     int8_dot2,
     int8_dot3,
     int8_dot4,
     store_bits16,
+    to_bfloat16,
 )
 
 SPLITS = 2  # parts that the keys of one head are cut into, so that both of two cores get some
@@ -43,13 +44,6 @@ def _exp(x: Any) -> Any:
     p = p * r + np.float32(5.0000001201e-1)
     p = p * r * r + r + np.float32(1.0)
     return p * as_float(np.int32((np.int32(whole) + np.int32(127)) << np.int32(23)))
-
-
-@njit(fastmath=True, inline="always")
-def _bfloat16(x: Any) -> Any:
-    """The upper half of a float32, rounded to even."""
-    bits = np.int64(bits_of(x)) & 0xFFFFFFFF
-    return np.uint16(((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16) & 0xFFFF)
 
 
 @njit(fastmath=True)
@@ -120,7 +114,7 @@ def _kept(x: Any, row: Any, first: Any, address: Any, place: Any, capacity: Any,
     for head in range(heads):
         at = address + (head * capacity + place) * width * 2
         for i in range(width):
-            store_bits16(at + 2 * i, _bfloat16(x[row, first + head * width + i]))
+            store_bits16(at + 2 * i, to_bfloat16(x[row, first + head * width + i]))
 
 
 @njit(fastmath=True)
@@ -231,13 +225,13 @@ def _added(x: Any, y: Any) -> None:
 def forward(x: Any, cos: Any, sin: Any, norms: Any, qkv: Any, qkv_scale: Any, out: Any,
             out_scale: Any, gate_up: Any, gate_up_scale: Any, down: Any, down_scale: Any,
             keys: Any, values: Any, capacities: Any, places: Any, own: Any, lora: Any, ranks: Any,
-            columns: Any, heads: Any, kv_heads: Any, eps: Any, threads: Any) -> Any:  # fmt: skip
-    """Hidden states (N, D) after the last layer, not yet normed, of N tokens with embeddings x (N,
-    D). Weights are stacked by layer: int8 (layers, out, in), scales (layers, out), norms (layers,
-    2, D). cos, sin (N, width). Token i stands at places[i] of the cache whose keys and values,
-    (layers, kv_heads, capacities[i], width) bfloat16, begin at keys[i] and values[i]; it sees that
-    cache up to itself. own, lora, ranks, columns: see `_adapted`; projections: qkv, out, gate and
-    up, down."""
+            columns: Any, norm: Any, heads: Any, kv_heads: Any, eps: Any,
+            threads: Any) -> Any:  # fmt: skip
+    """Hidden states (N, D), after the last norm, of N tokens with embeddings x (N, D). Weights are
+    stacked by layer: int8 (layers, out, in), scales (layers, out), norms (layers, 2, D). cos, sin
+    (N, width). Token i stands at places[i] of the cache whose keys and values, (layers, kv_heads,
+    capacities[i], width) bfloat16, begin at keys[i] and values[i]; it sees that cache up to itself.
+    own, lora, ranks, columns: see `_adapted`; projections: qkv, out, gate and up, down."""
     rows, width = x.shape[0], cos.shape[1]
     normed = np.empty_like(x)
     projected = np.empty((rows, qkv.shape[1]), np.float32)
@@ -268,22 +262,41 @@ def forward(x: Any, cos: Any, sin: Any, norms: Any, qkv: Any, qkv_scale: Any, ou
         _product(down[layer], down_scale[layer], gated, y, threads)
         _adapted(gated, y, own, layer, 3, lora, ranks, columns)
         _added(x, y)
-    return x
+    _normed(x, norm, eps, normed)
+    return normed
 
 
 @njit(nogil=True)
-def logits(x: Any, norm: Any, head: Any, scale: Any, eps: Any, threads: Any) -> Any:
-    """(N, vocabulary) float32 from hidden states (N, D)."""
-    normed = np.empty_like(x)
-    _normed(x, norm, eps, normed)
-    found = np.empty((x.shape[0], head.shape[0]), np.float32)
-    _product(head, scale, normed, found, threads)
+def logits(hidden: Any, head: Any, scale: Any, threads: Any) -> Any:
+    """(N, vocabulary) float32 from hidden states (N, D) after the last norm."""
+    found = np.empty((hidden.shape[0], head.shape[0]), np.float32)
+    _product(head, scale, hidden, found, threads)
     return found
+
+
+@njit(fastmath=True, parallel=True, nogil=True)
+def place(keys: Any, values: Any, into_keys: Any, into_values: Any, at: Any, cos: Any, sin: Any,
+          marker: Any) -> None:  # fmt: skip
+    """Put a KV block, (layers, kv_heads, T, width), into a cache, (layers, kv_heads, capacity,
+    width), at places at, at + 1, ...: keys rotated by cos and sin (T, width), marker (layers,
+    kv_heads, width) float32 added to values. All are bfloat16, as 16 bits."""
+    half = keys.shape[3] // 2
+    for layer in prange(keys.shape[0]):
+        for head in range(keys.shape[1]):
+            for t in range(keys.shape[2]):
+                k, v = keys[layer, head, t], values[layer, head, t]
+                to_k, to_v = into_keys[layer, head, at + t], into_values[layer, head, at + t]
+                for i in range(half):
+                    a, b = from_bfloat16(k[i]), from_bfloat16(k[half + i])
+                    to_k[i] = to_bfloat16(a * cos[t, i] - b * sin[t, i])
+                    to_k[half + i] = to_bfloat16(b * cos[t, half + i] + a * sin[t, half + i])
+                for i in range(2 * half):
+                    to_v[i] = to_bfloat16(from_bfloat16(v[i]) + marker[layer, head, i])
 
 
 def keep_compiled() -> None:
     """Keep on disk what is compiled, and find what an earlier process compiled: half a minute the
     first time, half a second after. (Not at import, which must open nothing.)"""
     for function in (_normed, _row, _product, _rotated, _kept, _read, _joined, _attended, _adapted,
-                     _gated, _added, forward, logits):  # fmt: skip
+                     _gated, _added, forward, logits, place):  # fmt: skip
         function.enable_caching()

@@ -161,13 +161,28 @@ def as_float(typing: Any, bits: Any) -> Any:
 
 
 @intrinsic
-def bits_of(typing: Any, number: Any) -> Any:
-    """The 32 bits of a float32."""
+def to_bfloat16(typing: Any, number: Any) -> Any:
+    """The 16 bits of a float32 as bfloat16, rounded to even."""
 
     def code(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        return builder.bitcast(given[0], _I32)
+        bits = builder.bitcast(given[0], _I32)
+        upper = builder.lshr(bits, ir.Constant(_I32, 16))
+        odd = builder.and_(upper, ir.Constant(_I32, 1))
+        rounded = builder.add(builder.add(bits, ir.Constant(_I32, 0x7FFF)), odd)
+        return builder.trunc(builder.lshr(rounded, ir.Constant(_I32, 16)), _I16)
 
-    return types.int32(types.float32), code
+    return types.uint16(types.float32), code
+
+
+@intrinsic
+def from_bfloat16(typing: Any, bits: Any) -> Any:
+    """The float32 that 16 bits of bfloat16 are."""
+
+    def code(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        wide = builder.shl(builder.zext(given[0], _I32), ir.Constant(_I32, 16))
+        return builder.bitcast(wide, _F32)
+
+    return types.float32(types.uint16), code
 
 
 @intrinsic

@@ -16,7 +16,6 @@ from torch.utils.checkpoint import checkpoint
 from models.attention import attend
 from models.config import ModelConfig
 from models.errors import WeightsCorrupt
-from models.kernels import Kernel, Packed
 from models.kv import KV
 from models.projection import Projection
 from models.rope import angles, frequencies, rotate
@@ -104,14 +103,9 @@ class Head(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.weight: Tensor = nn.Parameter(torch.empty(config.vocab_size, config.width), False)
-        self.kernel: Kernel | None = None
-
-    def pack(self) -> None:
-        """See `Projection.pack`; the weight stays, the embedding may share it."""
-        self.kernel = Packed(self.weight.data, None)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        return F.linear(hidden, self.weight) if self.kernel is None else self.kernel(hidden)
+        return F.linear(hidden, self.weight)
 
 
 class Transformer(nn.Module):

@@ -134,8 +134,8 @@ class AdaptedReaders:
     def _reader(self, weights: Weights | None) -> Generator:
         with self._lock:
             if weights not in self._readers:
-                usual = weights is not None and weights == self.chosen(None)
-                if usual:  # its merged weights take the place of those before it
+                usual = self._settings.merge_adapter and weights == self.chosen(None)
+                if usual and weights is not None:  # merged in place of the one before it
                     self._readers.clear()
                 with model_errors():
                     self._readers[weights] = read(self.engine, weights, merge=usual)

@@ -65,7 +65,6 @@ class Engine:
         self._few = Few(model) if can_be_fused(model) else None
         if packs(model) and checkpoint.source is not None:
             pack(model)
-            model.head.pack()
         self._pool = CachePool(model.config, self._limits.tokens, model.dtype, model.device)
         self._waiting: deque[Request] = deque()
         self._answers: list[Answer] = []
@@ -266,7 +265,10 @@ class Engine:
     def _join(self, answer: Answer) -> None:
         reader, began = answer.request.reader, perf_counter()
         blocks = [block for block in answer.blocks if block is not None]
-        answer.cache.append(*join(reader.model, reader.prefix, blocks, reader.markers))
+        if self._few is not None:
+            self._few.join(answer.cache, [reader.prefix, *blocks], reader.markers)
+        else:
+            answer.cache.append(*join(reader.model, reader.prefix, blocks, reader.markers))
         answer.pending = list(answer.request.question)
         answer.timed("kv_join", perf_counter() - began)
 
@@ -304,7 +306,8 @@ class Engine:
         ragged = Ragged(self._model.config, parts)
         with reader.answering() as model:
             row = torch.tensor([ids], device=model.device)
-            return model.logits(model(row, ragged.positions, ragged)[0, ends])
+            hidden = model(row, ragged.positions, ragged)[0, ends]
+            return model.logits(hidden) if self._few is None else self._few.logits(hidden)
 
     def _take(self, logits: torch.Tensor, answers: list[Answer]) -> None:
         """The answer's next tokens: one, and one more for every guess that was right."""

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.blocks import KVBlock
 from models.kv import KVCache
 from models.lora import Adapter, LoraDelta
 from models.projection import Projection
@@ -75,7 +76,10 @@ class Few:
         self._head = head.numpy(), scale.numpy()
         self._columns = _columns(model)
         # Compile now, or read what was compiled before: not when the first answer waits for it.
-        self([0], [(KVCache(model.config, 1, dtype=torch.bfloat16), 1, None)])
+        cache = KVCache(model.config, 2, dtype=torch.bfloat16)
+        self([0], [(cache, 1, None)])
+        block = KVBlock(cache.keys[:, 0, :, :1].clone(), cache.values[:, 0, :, :1].clone())
+        self.join(cache, [block], None)
 
     def lora(self, adapter: Adapter) -> FewLora:
         """The adapter, ready to be named in a pass."""
@@ -123,13 +127,45 @@ class Few:
         with _one_at_a_time:
             hidden = self._fused.forward(
                 x, cos, sin, self._norms, *self._layers, keys, values, room,
-                np.array(places, np.int64), own, at, ranks, self._columns,
+                np.array(places, np.int64), own, at, ranks, self._columns, self._norm,
                 c.heads, c.kv_heads, eps, threads,
             )  # fmt: skip
-            found: NDArray[np.float32] = self._fused.logits(
-                hidden, self._norm, *self._head, eps, threads
-            )
+        return self._logits(hidden)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """(N, vocabulary) float32 from hidden states (N, D)."""
+        return self._logits(hidden.to(torch.float32).contiguous().numpy())
+
+    def _logits(self, hidden: NDArray[np.float32]) -> Tensor:
+        with _one_at_a_time:
+            found = self._fused.logits(hidden, *self._head, torch.get_num_threads())
         return torch.from_numpy(found)
+
+    def join(self, cache: KVCache, blocks: Sequence[KVBlock], markers: Tensor | None) -> None:
+        """As `models.blocks.join`, into a cache: the blocks one after the other, the first (the
+        prefix) without a marker."""
+        c = self._config
+        none = np.zeros((c.layers, c.kv_heads, c.head_width), np.float32)
+        into = _bits(cache.keys[:, 0]), _bits(cache.values[:, 0])
+        end = cache.length + sum(block.length for block in blocks)
+        if end > cache.capacity:
+            raise ValueError(f"{end} tokens do not fit the cache of {cache.capacity}")
+        for number, block in enumerate(blocks):
+            places = torch.arange(cache.length, cache.length + block.length)
+            cos, sin = (t.numpy() for t in angles(places, self._frequency))  # type: ignore[arg-type]
+            marker = none
+            if number and markers is not None:
+                marker = markers[number - 1].to(torch.bfloat16).to(torch.float32).numpy()
+            own = _bits(block.keys.contiguous()), _bits(block.values.contiguous())
+            with _one_at_a_time:
+                self._fused.place(*own, *into, cache.length, cos, sin, marker)
+            cache.advance(block.length)
+
+
+def _bits(tensor: Tensor) -> NDArray[np.uint16]:
+    """bfloat16 numbers as their bits, which numpy has no type for."""
+    bits: NDArray[np.uint16] = tensor.view(torch.int16).numpy().view(np.uint16)
+    return bits
 
 
 def _columns(model: Transformer) -> NDArray[np.int64]:

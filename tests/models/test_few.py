@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.blocks import KVBlock, join
 from models.config import ModelConfig
 from models.engine.few import Few, can_be_fused, quantised
 from models.kv import KVCache
@@ -165,6 +166,26 @@ def random_adapter(model: Transformer, config: LoraConfig, seed: int) -> Adapter
     for weight in adapter.parameters():
         weight.data = (torch.randn_like(weight) * 0.1).to(torch.bfloat16).float()
     return adapter.requires_grad_(False).eval()
+
+
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=4), st.booleans())
+def test_blocks_are_joined_as_by_plain_operations(
+    model: Transformer, few: Few, lengths: list[int], marked: bool
+) -> None:
+    shape = (SMALL.layers, SMALL.kv_heads)
+    blocks = [
+        KVBlock(*(torch.randn(*shape, n, SMALL.head_width).to(torch.bfloat16) for _ in range(2)))
+        for n in lengths
+    ]
+    markers = torch.randn(4, *shape, SMALL.head_width) if marked else None
+    cache = KVCache(SMALL, sum(lengths), dtype=torch.bfloat16)
+    few.join(cache, blocks, markers)
+    keys, values = join(model, blocks[0], blocks[1:], markers)
+    assert cache.length == sum(lengths)
+    assert torch.equal(cache.values, values)
+    assert torch.allclose(cache.keys.float(), keys.float(), rtol=0.01, atol=1e-5)
+    with pytest.raises(ValueError, match="do not fit"):
+        few.join(cache, blocks, markers)
 
 
 def test_decoders_of_other_kinds_are_left_to_the_plain_way() -> None:
