@@ -124,7 +124,7 @@ class CopyGenerator:
         return len(text.split())
 
     def generate(
-        self, passages: Sequence[str], question: str, sampling: Settings
+        self, passages: Sequence[str], question: str, sampling: Settings, keep: bool = True
     ) -> Generator[Piece]:
         asked = set(_words(question)) - _COMMON
         best, score, marker = "", 0, 0

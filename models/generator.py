@@ -86,10 +86,11 @@ class TransformerGenerator:
         return len(self._prompts.passage(text, 1))
 
     def generate(
-        self, passages: Sequence[str], question: str, sampling: Settings
+        self, passages: Sequence[str], question: str, sampling: Settings, keep: bool = True
     ) -> Generator[Piece]:
-        """Stream the answer; closing the generator stops the work. Raises ValueError when the
-        prompt does not fit the model, Busy and EngineStopped."""
+        """Stream the answer; closing the generator stops the work. Without `keep`, KV blocks that
+        are there are used, and none is added. Raises ValueError when the prompt does not fit the
+        model, Busy and EngineStopped."""
         prompt = self._prompt(passages, question, sampling.max_tokens)
         stream = Stream()
         writing = Writing(prompt, self._tokenizer, self._vocabulary, sampling, stream.put)
@@ -98,7 +99,7 @@ class TransformerGenerator:
             for ids, text in zip(prompt.passages, passages, strict=False)
         )
         room = sampling.max_tokens
-        request = Request(self._reader, named, prompt.question, room, writing, stream)
+        request = Request(self._reader, named, prompt.question, room, writing, stream, keep)
         self._engine.submit(request)
         try:
             yield from stream

@@ -141,7 +141,7 @@ class Answering:
         yield Found(passages)
         frame = self._frame(reader, passages, found.generation, found_in.settings)
         frame = replace(frame, sampling=sampling)
-        reading = self._read(reader, question, passages, frame, gone)
+        reading = self._read(reader, question, passages, frame, gone, keep=True)
         yield from reading
         answer = self._answer(reading.result, question, passages, frame, timings)
         usage = _usage(reader, question, passages, reading.result)
@@ -296,8 +296,9 @@ class Answering:
         passages: Sequence[Passage],
         frame: Replay,
         gone: Gone = somebody_waits,
+        keep: bool = False,
     ) -> Reading:
-        pieces = reader.generate([shown(p) for p in passages], question, frame.sampling)
+        pieces = reader.generate([shown(p) for p in passages], question, frame.sampling, keep)
         pieces = before(wanted(pieces, gone), frame.sampling.stop)
         limits = Limits.from_settings(frame.settings)
         verifier = self.verifiers.named(str(frame.settings["verifier"]))

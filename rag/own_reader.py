@@ -13,10 +13,10 @@ from rag.model_errors import model_errors
 
 class OwnReader(TransformerGenerator):
     def generate(
-        self, passages: Sequence[str], question: str, sampling: Settings
+        self, passages: Sequence[str], question: str, sampling: Settings, keep: bool = True
     ) -> Generator[Piece]:
         with model_errors():
-            yield from super().generate(passages, question, sampling)
+            yield from super().generate(passages, question, sampling, keep)
 
     def drops(
         self, passages: Sequence[str], question: str, sentences: Sequence[Sentence]

@@ -107,8 +107,12 @@ class Generator(Protocol):
     def context_tokens(self) -> int: ...
     def count_tokens(self, text: str) -> int: ...
     def generate(
-        self, passages: Sequence[str], question: str, sampling: Sampling
-    ) -> Writing[Piece]: ...
+        self, passages: Sequence[str], question: str, sampling: Sampling, keep: bool = True
+    ) -> Writing[Piece]:
+        """`keep`: what is computed of the passages may be kept for the next question; not of text
+        that belongs to no live chunk, since nothing would tell when to forget it."""
+        ...
+
     def drops(
         self, passages: Sequence[str], question: str, sentences: Sequence[tuple[str, Sequence[int]]]
     ) -> Sequence[Sequence[float]]:

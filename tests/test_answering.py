@@ -47,7 +47,7 @@ class Says(CopyGenerator):
         self._draft, self._logprob = draft, logprob
 
     def generate(
-        self, passages: Sequence[str], question: str, sampling: object
+        self, passages: Sequence[str], question: str, sampling: object, keep: bool = True
     ) -> Generator[Piece]:
         for token in re.findall(r" ?\w+| ?[^\w ]", self._draft):  # a marker comes as [, 1 and ]
             yield Piece(token, 1, self._logprob)

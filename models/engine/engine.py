@@ -34,10 +34,12 @@ T = TypeVar("T")
 
 
 class Blocks(Protocol):
-    """Where KV blocks are kept. `put` returns the block as `get` will from now on."""
+    """Where KV blocks are kept. `put` returns the block as `get` will from now on, and so does
+    `rounded`, which keeps nothing."""
 
     def get(self, key: BlockKey) -> KVBlock | None: ...
     def put(self, key: BlockKey, block: KVBlock) -> KVBlock: ...
+    def rounded(self, block: KVBlock) -> KVBlock: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +261,8 @@ class Engine:
         if block is None:
             with reader.passages() as model:
                 (made,) = encode_blocks(model, reader.prefix, [passage.ids])
-            block = self._blocks.put(key, made)
+            keep = answer.request.keep
+            block = self._blocks.put(key, made) if keep else self._blocks.rounded(made)
         answer.blocks[at] = block
 
     def _join(self, answer: Answer) -> None:

@@ -37,7 +37,8 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Read the passages, then the question, then write at most `room` tokens."""
+    """Read the passages, then the question, then write at most `room` tokens. `keep`: blocks that
+    are made of the passages may be kept."""
 
     reader: Reader
     passages: tuple[Passage, ...]
@@ -45,6 +46,7 @@ class Request:
     room: int
     writer: Writer
     stream: Stream
+    keep: bool = True
     asked: float = field(default_factory=perf_counter)
 
     @property

@@ -28,7 +28,9 @@ class Endless(CopyGenerator):
         super().__init__()
         self.started, self.stopped = threading.Event(), threading.Event()
 
-    def generate(self, passages: Sequence[str], question: str, sampling: Any) -> Writing[Piece]:
+    def generate(
+        self, passages: Sequence[str], question: str, sampling: Any, keep: bool = True
+    ) -> Writing[Piece]:
         self.started.set()
         try:
             while True:
@@ -56,7 +58,9 @@ class Breaking(CopyGenerator):
         super().__init__()
         self.error = error
 
-    def generate(self, passages: Sequence[str], question: str, sampling: Any) -> Writing[Piece]:
+    def generate(
+        self, passages: Sequence[str], question: str, sampling: Any, keep: bool = True
+    ) -> Writing[Piece]:
         for _ in range(2):
             yield from super().generate(passages, question, sampling)
             yield Piece(" ", 1, 0.0)

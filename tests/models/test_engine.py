@@ -185,6 +185,20 @@ def test_a_passage_is_encoded_once(checkpoint: Checkpoint) -> None:
     assert {"queue", "kv_join", "prefill"} <= joined[0].keys()
 
 
+def test_blocks_of_text_that_may_not_be_kept_are_used_once(checkpoint: Checkpoint) -> None:
+    store = kept()
+    engine = Engine(checkpoint, store)
+    reader = engine.reader(adapter_of(checkpoint.model, 1), "one", PREFIX)
+    texts = []
+    for keep in (False, False, True, False):
+        request, _ = asked(reader, [[5, 6], [7]], [8], 4)
+        engine.submit(replace(request, keep=keep))
+        texts.append(written(request))
+        assert store.stats().memory_entries == (2 if keep or len(texts) > 2 else 0)
+    engine.close()
+    assert len(set(map(tuple, texts))) == 1
+
+
 def test_adapters_that_leave_passages_alone_share_their_blocks(checkpoint: Checkpoint) -> None:
     engine = Engine(checkpoint, kept())
     one, two = (adapter_of(checkpoint.model, n) for n in (1, 2))
