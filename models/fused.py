@@ -1,6 +1,7 @@
-"""One pass of a few tokens through the whole decoder as one compiled function: what `Transformer`
-does in some six hundred small operations, each of which costs more to begin than to do. Weights
-are int8 with a scale a row, sums float32, keys and values bfloat16. Knows the same things as
+"""What takes longer to begin than to do, compiled. `forward` is one pass of a few tokens through
+the whole decoder, which `Transformer` does in some six hundred small operations: weights are int8
+with a scale a row, sums float32, keys and values bfloat16. `norm`, `rotate` and `gate` are what
+stands between the products of longer passes; `place` joins KV blocks. Knows the same things as
 `Transformer`, and is checked against it.
 """
 
@@ -294,9 +295,48 @@ def place(keys: Any, values: Any, into_keys: Any, into_values: Any, at: Any, cos
                     to_v[i] = to_bfloat16(from_bfloat16(v[i]) + marker[layer, head, i])
 
 
+@njit(fastmath=True, parallel=True, nogil=True)
+def norm(x: Any, weight: Any, eps: Any, out: Any) -> None:
+    """RMSNorm of x (N, D) into out; both and weight (D,) bfloat16, as 16 bits."""
+    for row in prange(x.shape[0]):
+        total = np.float32(0)
+        for i in range(x.shape[1]):
+            number = from_bfloat16(x[row, i])
+            total += number * number
+        scale = np.float32(1) / np.float32(math.sqrt(total / np.float32(x.shape[1]) + eps))
+        for i in range(x.shape[1]):
+            number = from_bfloat16(x[row, i]) * scale
+            out[row, i] = to_bfloat16(number * from_bfloat16(weight[i]))
+
+
+@njit(fastmath=True, parallel=True, nogil=True)
+def rotate(x: Any, cos: Any, sin: Any, out: Any) -> None:
+    """The first heads of x (T, heads and more, width), rotated by cos, sin (T, width), into out
+    (heads, T, width); x and out bfloat16, as 16 bits."""
+    half = out.shape[2] // 2
+    for head in prange(out.shape[0]):
+        for t in range(out.shape[1]):
+            for i in range(half):
+                a, b = from_bfloat16(x[t, head, i]), from_bfloat16(x[t, head, half + i])
+                out[head, t, i] = to_bfloat16(a * cos[t, i] - b * sin[t, i])
+                out[head, t, half + i] = to_bfloat16(b * cos[t, half + i] + a * sin[t, half + i])
+
+
+@njit(fastmath=True, parallel=True, nogil=True)
+def gate(both: Any, out: Any) -> None:
+    """silu(gates) * ups into out (N, F); both (N, 2 F) holds gates, then ups. bfloat16, 16 bits."""
+    width = out.shape[1]
+    for row in prange(out.shape[0]):
+        for i in range(width):
+            given, up = from_bfloat16(both[row, i]), from_bfloat16(both[row, width + i])
+            shrunk = _exp(-abs(given))
+            sigmoid = (np.float32(1) if given >= 0 else shrunk) / (np.float32(1) + shrunk)
+            out[row, i] = to_bfloat16(given * sigmoid * up)
+
+
 def keep_compiled() -> None:
     """Keep on disk what is compiled, and find what an earlier process compiled: half a minute the
     first time, half a second after. (Not at import, which must open nothing.)"""
     for function in (_normed, _row, _product, _rotated, _kept, _read, _joined, _attended, _adapted,
-                     _gated, _added, forward, logits, place):  # fmt: skip
+                     _gated, _added, forward, logits, place, norm, rotate, gate):  # fmt: skip
         function.enable_caching()

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.kernels import Kernel, Packed
+from models.kernels import Packed
 
 
 class Delta(Protocol):
@@ -31,7 +31,7 @@ class Projection(nn.Module):
         self.weight = nn.Parameter(torch.empty(rows, width), requires_grad=False)
         self.bias = nn.Parameter(torch.zeros(rows), requires_grad=False) if bias else None
         self.delta: Delta | None = None
-        self.kernel: Kernel | None = None  # how the weights are multiplied, other than by torch
+        self.kernel: Packed | None = None
 
     def pack(self) -> None:
         """Multiply by weights laid out for this processor (see `Packed`); the ones they were made

@@ -16,6 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from models.attention import attend
 from models.config import ModelConfig
 from models.errors import WeightsCorrupt
+from models.kernels import Between
 from models.kv import KV
 from models.projection import Projection
 from models.rope import angles, frequencies, rotate
@@ -28,8 +29,11 @@ class RMSNorm(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(width), requires_grad=False)
         self.eps = eps
+        self.kernel: Between | None = None
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.kernel is not None:
+            return self.kernel.norm(x, self.weight, self.eps)
         # The mean of (x, -x) is zero, so that torch's one fused pass for layer norm does it.
         width = x.shape[-1]
         both = torch.cat((x, -x), -1)
@@ -47,6 +51,7 @@ class Attention(nn.Module):
         if config.qk_norm:
             self.q_norm = RMSNorm(config.head_width, config.norm_eps)
             self.k_norm = RMSNorm(config.head_width, config.norm_eps)
+        self.kernel: Between | None = None
 
     def forward(
         self, x: Tensor, cos: Tensor, sin: Tensor, kv: KV | None, mask: Tensor | None
@@ -54,12 +59,16 @@ class Attention(nn.Module):
         """x (B, T, D); cos, sin (B or 1, 1, T, head_width); mask (B or 1, 1, T, S), true = seen."""
         c = self.config
         b, t, _ = x.shape
-        heads = self.qkv(x).view(b, t, -1, c.head_width).transpose(1, 2)
+        own = self.qkv(x).view(b, t, -1, c.head_width)
+        heads = own.transpose(1, 2)
         qk, v = heads[:, : c.heads + c.kv_heads], heads[:, c.heads + c.kv_heads :]
         if c.qk_norm:
             qk = torch.cat((self.q_norm(qk[:, : c.heads]), self.k_norm(qk[:, c.heads :])), 1)
         raw = qk[:, c.heads :]
-        turned = rotate(qk, cos, sin)
+        if self.kernel is not None and b == 1 and not c.qk_norm:
+            turned = self.kernel.rotate(own, c.heads + c.kv_heads, cos, sin)
+        else:
+            turned = rotate(qk, cos, sin)
         q, k = turned[:, : c.heads], turned[:, c.heads :]
         y = attend(q, k, v, mask) if kv is None else kv.attend(self.layer, q, raw, k, v, mask)
         out: Tensor = self.out(y.transpose(1, 2).reshape(b, t, -1))
@@ -74,9 +83,14 @@ class FeedForward(nn.Module):
         parts = (("gate_proj", config.ffn_width), ("up_proj", config.ffn_width))
         self.gate_up = Projection(config.width, parts)
         self.down = Projection(config.ffn_width, (("down_proj", config.width),))
+        self.kernel: Between | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        gate, up = self.gate_up(x).chunk(2, dim=-1)
+        both = self.gate_up(x)
+        if self.kernel is not None:
+            gated: Tensor = self.down(self.kernel.gate(both))
+            return gated
+        gate, up = both.chunk(2, dim=-1)
         y: Tensor = self.down(F.silu(gate) * up)
         return y
 

@@ -214,7 +214,7 @@ class Engine:
             self._waiting.popleft()
             answer = Answer(request, cache)
             self._answers.append(answer)
-            answer.timed("queue", perf_counter() - request.asked)
+            answer.timed("engine_queue", perf_counter() - request.asked)
             self._guarded(self._begin, [answer])
 
     def _begin(self, answers: list[Answer]) -> None:

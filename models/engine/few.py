@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from threading import Lock
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.blocks import KVBlock
+from models.kernels import bits, one_at_a_time
 from models.kv import KVCache
 from models.lora import Adapter, LoraDelta
 from models.projection import Projection
@@ -24,8 +24,6 @@ from models.transformer import Transformer
 _PROJECTIONS = ("attention.qkv", "attention.out", "ffn.gate_up", "ffn.down")
 _PARTS = 3  # most that one projection has
 _STEP = 16  # numbers that one instruction takes
-
-_one_at_a_time = Lock()  # numba's simplest threads serve one caller only
 
 
 def can_be_fused(model: Transformer) -> bool:
@@ -124,7 +122,7 @@ class Few:
         ranks = np.zeros((len(adapters), len(_PROJECTIONS), _PARTS), np.int64)
         for number, lora in enumerate(adapters):
             at[number], ranks[number] = lora.at, lora.ranks
-        with _one_at_a_time:
+        with one_at_a_time:
             hidden = self._fused.forward(
                 x, cos, sin, self._norms, *self._layers, keys, values, room,
                 np.array(places, np.int64), own, at, ranks, self._columns, self._norm,
@@ -137,7 +135,7 @@ class Few:
         return self._logits(hidden.to(torch.float32).contiguous().numpy())
 
     def _logits(self, hidden: NDArray[np.float32]) -> Tensor:
-        with _one_at_a_time:
+        with one_at_a_time:
             found = self._fused.logits(hidden, *self._head, torch.get_num_threads())
         return torch.from_numpy(found)
 
@@ -146,7 +144,7 @@ class Few:
         prefix) without a marker."""
         c = self._config
         none = np.zeros((c.layers, c.kv_heads, c.head_width), np.float32)
-        into = _bits(cache.keys[:, 0]), _bits(cache.values[:, 0])
+        into = bits(cache.keys[:, 0]), bits(cache.values[:, 0])
         end = cache.length + sum(block.length for block in blocks)
         if end > cache.capacity:
             raise ValueError(f"{end} tokens do not fit the cache of {cache.capacity}")
@@ -156,16 +154,10 @@ class Few:
             marker = none
             if number and markers is not None:
                 marker = markers[number - 1].to(torch.bfloat16).to(torch.float32).numpy()
-            own = _bits(block.keys.contiguous()), _bits(block.values.contiguous())
-            with _one_at_a_time:
+            own = bits(block.keys.contiguous()), bits(block.values.contiguous())
+            with one_at_a_time:
                 self._fused.place(*own, *into, cache.length, cos, sin, marker)
             cache.advance(block.length)
-
-
-def _bits(tensor: Tensor) -> NDArray[np.uint16]:
-    """bfloat16 numbers as their bits, which numpy has no type for."""
-    bits: NDArray[np.uint16] = tensor.view(torch.int16).numpy().view(np.uint16)
-    return bits
 
 
 def _columns(model: Transformer) -> NDArray[np.int64]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 
 from models.checkpoint import Checkpoint, load
+from models.kernels import Between
 from models.lora import Adapter
 from models.projection import Projection
-from models.transformer import Transformer
+from models.transformer import Attention, FeedForward, RMSNorm, Transformer
 
 
 def packs(model: Transformer) -> bool:
@@ -17,10 +18,13 @@ def packs(model: Transformer) -> bool:
 
 
 def pack(model: Transformer) -> None:
-    """Lay out every projection's weights for this processor (see `models.kernels`)."""
+    """Have every module compute in this processor's quickest way (see `models.kernels`)."""
+    between = Between()
     for module in model.modules():
         if isinstance(module, Projection):
             module.pack()
+        elif isinstance(module, RMSNorm | Attention | FeedForward):
+            module.kernel = between
 
 
 def merged(checkpoint: Checkpoint, adapter: Adapter) -> Transformer:

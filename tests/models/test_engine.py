@@ -182,7 +182,7 @@ def test_a_passage_is_encoded_once(checkpoint: Checkpoint) -> None:
     assert store.stats().fills == 2
     assert "kv_fill" in filled[0]
     assert "kv_fill" not in joined[0]
-    assert {"queue", "kv_join", "prefill"} <= joined[0].keys()
+    assert {"engine_queue", "kv_join", "prefill"} <= joined[0].keys()
 
 
 def test_blocks_of_text_that_may_not_be_kept_are_used_once(checkpoint: Checkpoint) -> None:

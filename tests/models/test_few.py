@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from models.blocks import KVBlock, join
 from models.config import ModelConfig
 from models.engine.few import Few, can_be_fused, quantised
+from models.engine.weights import pack
 from models.kv import KVCache
 from models.lora import Adapter, LoraConfig
 from models.transformer import Transformer
@@ -186,6 +187,20 @@ def test_blocks_are_joined_as_by_plain_operations(
     assert torch.allclose(cache.keys.float(), keys.float(), rtol=0.01, atol=1e-5)
     with pytest.raises(ValueError, match="do not fit"):
         few.join(cache, blocks, markers)
+
+
+@pytest.mark.parametrize("tokens", [1, 17])
+def test_a_packed_decoder_gives_what_it_gave_before(tokens: int) -> None:
+    """Both ways in bfloat16; the reference is the same decoder in float32."""
+    plain, packed = random_model(), random_model()
+    pack(packed)
+    ids, caches = torch.arange(tokens)[None], (filled(SMALL, 40, 1), filled(SMALL, 40, 1))
+    with torch.no_grad():
+        exact = random_model().float()(ids, kv=widened(SMALL, caches[0]))
+        before = plain(ids, kv=caches[0]).float()
+        after = packed(ids, kv=caches[1]).float()
+    error = (before - exact).abs().mean()
+    assert float((after - exact).abs().mean()) < 1.2 * float(error) + 1e-4
 
 
 def test_decoders_of_other_kinds_are_left_to_the_plain_way() -> None:
