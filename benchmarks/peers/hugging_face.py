@@ -1,4 +1,8 @@
-"""`generate` of Hugging Face transformers over the same GGUF file."""
+"""`generate` of Hugging Face transformers over the weights of the same GGUF file.
+
+They are unpacked and handed over as plain tensors: transformers' own way to read a GGUF file keeps
+them packed and unpacks them for every product, which would not be a fair opponent.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.peers.peer import Parts, Stopwatch, Timed
+from benchmarks.peers.peer import Parts, PeerMissing, Stopwatch, Timed
+from models.gguf import GGUF
 from models.tokenizer import Tokenizer
 
 
@@ -33,15 +38,8 @@ class HuggingFace:
         return {"dtype": str(self._dtype), "cache": self._cache, "threads": self._threads}
 
     def prepare(self) -> None:
-        from transformers import AutoModelForCausalLM, GenerationConfig
-        from transformers.utils import logging
-
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         torch.set_num_threads(self._threads)
-        self._model = AutoModelForCausalLM.from_pretrained(
-            self._gguf.parent, gguf_file=self._gguf.name, dtype=self._dtype
-        )
-        self._model.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
+        self._model = _llama(self._gguf, self._dtype)
 
     def ready(self, parts: Parts) -> None:
         """Nothing is kept between questions."""
@@ -65,6 +63,36 @@ class HuggingFace:
 
     def close(self) -> None:
         self._model = None
+
+
+def _llama(gguf: Path, dtype: torch.dtype) -> Any:
+    """Raises PeerMissing for a family that is not Llama's."""
+    from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
+
+    file = GGUF(gguf)
+    if file.family != "llama":
+        raise PeerMissing(f"{gguf.name} is of the family {file.family!r}; only llama is compared")
+    ours = file.config()
+    config = LlamaConfig(
+        vocab_size=ours.vocab_size,
+        hidden_size=ours.width,
+        intermediate_size=ours.ffn_width,
+        num_hidden_layers=ours.layers,
+        num_attention_heads=ours.heads,
+        num_key_value_heads=ours.kv_heads,
+        head_dim=ours.head_width,
+        rms_norm_eps=ours.norm_eps,
+        rope_theta=ours.rope_theta,  # type: ignore[call-arg]  # versions 4 and 5 take it
+        max_position_embeddings=ours.positions,
+        tie_word_embeddings=ours.tied,
+    )
+    weights = file.weights()
+    if ours.tied:
+        weights["lm_head.weight"] = weights["model.embed_tokens.weight"]
+    model = LlamaForCausalLM(config)
+    model.load_state_dict(weights)
+    model.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
+    return model.to(dtype).eval()  # type: ignore[arg-type]
 
 
 class _Streamer:
