@@ -43,7 +43,7 @@ def run(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """What was measured, as it is written to `--out`. `folder` takes requantised weights. Raises
     AttestError, ModelError."""
     weights = loaded(asked.weights, asked.model, asked.threads)
-    tokenizer = weights.base.tokenizer
+    tokenizer = weights.tokenizer
     framing = Framing(tokenizer)
     free = drawn(asked.dev, tokenizer, asked.questions, asked.seed)
     shape = shaped(free[: asked.shaped], tokenizer)

@@ -4,68 +4,81 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import torch
 
 from benchmarks.peers.peer import Parts, PeerFailed, Stopwatch, Timed
-from models.checkpoint import Checkpoint, load
+from models.block_store import BlockStore
+from models.checkpoint import load
+from models.engine.engine import Engine
 from models.errors import WeightsMissing
+from models.generator import TransformerGenerator
 from models.hardware import choose_dtype
 from models.pull import located
+from models.tokenizer import Tokenizer
 from rag.domain import Sampling
-from rag.ports import Generator
 from rag.readers import SHIPPED_ADAPTERS, Weights, read
+
+MEMORY = 256 * 2**20  # of KV blocks, as the settings have it
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The weights that every engine reads: ours as `base` (with the shipped adapter, where there
-    is one), the peers from the published file `gguf`."""
+    """What every engine reads: our `engine` with the shipped `adapter`, where there is one, and
+    for the peers the published file `gguf`."""
 
-    base: Checkpoint
+    engine: Engine
+    blocks: BlockStore
     adapter: Path | None
     gguf: Path
 
+    @property
+    def tokenizer(self) -> Tokenizer:
+        return self.engine.checkpoint.tokenizer
+
 
 class Ours:
-    """`warm`: the passages were read a moment before the question; else nothing of them is kept.
-    The engine keeps no blocks between questions yet, so that a warm one reads them again and is
-    equal to a cold one; `settings` says so."""
+    """`warm`: the passages were read a moment before the question; False: nothing of them is kept;
+    None: what is kept of earlier questions is."""
 
-    def __init__(self, weights: Loaded, warm: bool) -> None:
-        self._base, self._warm = weights.base, warm
+    def __init__(self, weights: Loaded, warm: bool | None) -> None:
+        self._weights, self._warm = weights, warm
         adapter = weights.adapter
         self._adapter = None if adapter is None else Weights(adapter.name, adapter)
-        self._generators: dict[bool, Generator] = {}
+        self._generators: dict[bool, TransformerGenerator] = {}
 
     @property
     def name(self) -> str:
-        return "ours, warm" if self._warm else "ours, cold"
+        return {True: "ours, warm", False: "ours, cold", None: "ours"}[self._warm]
 
     @property
     def settings(self) -> Mapping[str, object]:
         return {
-            "model": self._base.identity,
-            "dtype": str(self._base.model.dtype),
+            "model": self._weights.engine.identity,
             "adapter": "none" if self._adapter is None else self._adapter.name,
             "threads": torch.get_num_threads(),
-            "blocks": "none are kept between questions: cold equals warm",
+            "blocks": f"int8, {MEMORY} bytes of memory",
         }
 
     def prepare(self) -> None:
         """Raises the errors of `models`. The forced generator knows an end token (its constraint
         was built with it) but does not stop there."""
-        self._generators[False] = read(self._base, self._adapter)
-        endless = copy.copy(self._base.tokenizer)
-        self._generators[True] = read(replace(self._base, tokenizer=endless), self._adapter)
+        if self._generators:
+            return
+        plain = read(self._weights.engine, self._adapter)
+        endless = copy.copy(self._weights.tokenizer)
         endless.end = frozenset()
+        self._generators = {False: plain, True: copy.copy(plain)}
+        self._generators[True]._tokenizer = endless
 
     def ready(self, parts: Parts) -> None:
-        if self._warm:
-            self.answer(replace(parts, question="What is this about?"), max_tokens=1)
+        if self._warm is False:
+            self._weights.blocks.clear()
+        elif self._warm:
+            self.answer(Parts(parts.passages, "What is this about?", ""), max_tokens=1)
 
     def answer(self, parts: Parts, max_tokens: int, forced: bool = False) -> Timed:
         watch = Stopwatch()
@@ -84,7 +97,7 @@ class Ours:
         return int(psutil.Process().memory_info().rss)
 
     def close(self) -> None:
-        self._generators.clear()
+        """The weights are every row's; they go with the process."""
 
 
 def loaded(folder: Path, model: str, threads: int) -> Loaded:
@@ -97,4 +110,5 @@ def loaded(folder: Path, model: str, threads: int) -> Loaded:
         raise WeightsMissing(f"{weights} holds no GGUF file for the peers to read")
     base = load(weights, choose_dtype("auto", torch.device("cpu")))
     adapter = SHIPPED_ADAPTERS / model
-    return Loaded(base, adapter if adapter.is_dir() else None, found[0])
+    blocks = BlockStore(None, MEMORY, 0)
+    return Loaded(Engine(base, blocks), blocks, adapter if adapter.is_dir() else None, found[0])

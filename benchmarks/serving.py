@@ -60,13 +60,13 @@ def _two(found: dict[str, float] | None, first: str, second: str, width: int) ->
 def run(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """What was measured, as it is written to `--out`. Raises AttestError, ModelError."""
     weights = loaded(asked.weights, asked.model, asked.threads)
-    questions = drawn(asked.dev, weights.base.tokenizer, asked.questions, asked.seed)
+    questions = drawn(asked.dev, weights.tokenizer, asked.questions, asked.seed)
     requests = served(questions, REQUESTS, asked.seed)
     print(f"requests {sha256(requests)}", flush=True)
-    framing = Framing(weights.base.tokenizer)
+    framing = Framing(weights.tokenizer)
     parts = [framing.parts(each) for each in requests]
     servers = serving(asked.llama_server, weights.gguf, folder, asked.threads, SLOTS)
-    chosen: list[Served] = [Ours(weights, warm=False), *named(servers, asked.peers)]
+    chosen: list[Served] = [Ours(weights, warm=None), *named(servers, asked.peers)]
     missing: dict[str, str] = {}
     rounds: list[Round] = []
     for users, number in itertools.product(asked.users, range(asked.rounds)):

@@ -7,6 +7,7 @@ import gzip
 import json
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,9 @@ from benchmarks.reporting import FREE, SHAPED, summed_up, table
 from benchmarks.users import asked_by_users
 from benchmarks.users import summed_up as users_summed_up
 from benchmarks.workload import PASSAGES, Question, drawn, served, sha256, shaped
+from models.block_store import BlockStore
 from models.checkpoint import load
+from models.engine.engine import Engine
 from models.prompt import PromptBuilder
 from rag.errors import BadSamples
 from tests.models.training.small import write_checkpoint
@@ -29,9 +32,12 @@ TOKENS = 150  # bytes, here
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
     folder = write_checkpoint(tmp_path_factory.mktemp("tiny"))
-    return Loaded(load(folder), None, folder / "none.gguf")
+    blocks = BlockStore(None, 2**20, 0)
+    engine = Engine(load(folder), blocks)
+    yield Loaded(engine, blocks, None, folder / "none.gguf")
+    engine.close()
 
 
 @pytest.fixture(scope="module")
@@ -73,13 +79,13 @@ def _sample(file: str, place: str, number: int) -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def questions(dev: Path, weights: Loaded) -> list[Question]:
-    return drawn(dev, weights.base.tokenizer, 12, seed=1, tokens=TOKENS)
+    return drawn(dev, weights.tokenizer, 12, seed=1, tokens=TOKENS)
 
 
 def test_the_same_seed_is_the_same_work(
     dev: Path, weights: Loaded, questions: list[Question]
 ) -> None:
-    tokenizer = weights.base.tokenizer
+    tokenizer = weights.tokenizer
     assert sha256(drawn(dev, tokenizer, 12, seed=1, tokens=TOKENS)) == sha256(questions)
     assert sha256(drawn(dev, tokenizer, 12, seed=2, tokens=TOKENS)) != sha256(questions)
     assert sha256(served(questions, 30, seed=1)) == sha256(served(questions, 30, seed=1))
@@ -88,7 +94,7 @@ def test_the_same_seed_is_the_same_work(
 def test_each_question_has_its_passage_and_four_of_other_documents(
     weights: Loaded, questions: list[Question]
 ) -> None:
-    prompts = PromptBuilder(weights.base.tokenizer)
+    prompts = PromptBuilder(weights.tokenizer)
     assert {each.id.partition(":")[0] for each in questions} == {"alpha", "beta"}
     assert len({each.gold for each in questions}) > 1
     for each in questions:
@@ -102,7 +108,7 @@ def test_each_question_has_its_passage_and_four_of_other_documents(
 
 def test_too_few_questions_say_so(dev: Path, weights: Loaded) -> None:
     with pytest.raises(BadSamples, match="500 are wanted"):
-        drawn(dev, weights.base.tokenizer, 500, tokens=TOKENS)
+        drawn(dev, weights.tokenizer, 500, tokens=TOKENS)
 
 
 def test_served_passages_follow_their_popularity(questions: list[Question]) -> None:
@@ -120,8 +126,8 @@ def test_served_passages_follow_their_popularity(questions: list[Question]) -> N
 
 
 def test_the_shape_is_exact(weights: Loaded, questions: list[Question]) -> None:
-    prompts = PromptBuilder(weights.base.tokenizer)
-    for each in shaped(questions, weights.base.tokenizer, TOKENS, 90):
+    prompts = PromptBuilder(weights.tokenizer)
+    for each in shaped(questions, weights.tokenizer, TOKENS, 90):
         built = prompts.build(each.passages, each.question)
         # filled with a letter and its space, which are two tokens here
         assert {len(passage) for passage in built.passages} <= {TOKENS, TOKENS + 1}
@@ -129,7 +135,7 @@ def test_the_shape_is_exact(weights: Loaded, questions: list[Question]) -> None:
 
 
 def test_peers_read_the_tokens_that_ours_does(weights: Loaded, questions: list[Question]) -> None:
-    tokenizer = weights.base.tokenizer
+    tokenizer = weights.tokenizer
     parts = Framing(tokenizer).parts(questions[0])
     built = PromptBuilder(tokenizer).build(parts.passages, parts.question)
     ids = [*built.prefix, *(i for passage in built.passages for i in passage), *built.question]
@@ -186,7 +192,7 @@ def test_quality_is_of_the_words_without_markers() -> None:
 
 
 def test_a_forced_answer_has_its_length(weights: Loaded, questions: list[Question]) -> None:
-    framing = Framing(weights.base.tokenizer)
+    framing = Framing(weights.tokenizer)
     for warm in (False, True):
         ours = Ours(weights, warm)
         ours.prepare()
@@ -206,7 +212,7 @@ def test_missing_peers_are_named_and_the_run_goes_on(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setitem(sys.modules, "llama_cpp", None)
-    tokenizer = weights.base.tokenizer
+    tokenizer = weights.tokenizer
     framing = Framing(tokenizer)
     example = framing.parts(questions[0])
     peers = single(weights.gguf, tokenizer, tmp_path, 1, example)
@@ -235,7 +241,7 @@ def test_engines_take_turns_and_one_that_fails_is_asked_no_more(
     cold, warm = Ours(weights, warm=False), Ours(weights, warm=True)
     long = Question("long", "Where? " * 400, questions[0].passages, 0, ())
     missing: dict[str, str] = {}
-    turns = Turns(prepared([cold, warm], missing), Framing(weights.base.tokenizer), 1, missing)
+    turns = Turns(prepared([cold, warm], missing), Framing(weights.tokenizer), 1, missing)
     results = list(turns.ask(FREE, [questions[0], questions[1]], 4))
     assert [each.engine for each in results] == ["ours, cold", "ours, warm"] * 2
     assert list(turns.ask(FREE, [long, questions[2]], 4)) == []
@@ -245,7 +251,7 @@ def test_engines_take_turns_and_one_that_fails_is_asked_no_more(
 def test_users_in_a_closed_loop(weights: Loaded, questions: list[Question]) -> None:
     ours = Ours(weights, warm=False)
     ours.prepare()
-    parts = [Framing(weights.base.tokenizer).parts(each) for each in questions]
+    parts = [Framing(weights.tokenizer).parts(each) for each in questions]
     done = asked_by_users(ours, 3, 2.0, parts, 4)
     assert len(done.answers) > 3
     assert {answer.tokens for answer in done.answers} == {4}
