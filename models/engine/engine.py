@@ -26,6 +26,7 @@ from models.engine.reader import Reader, make_reader
 from models.engine.request import GUESSES, Answer, Request
 from models.engine.weights import merged, pack, packs
 from models.errors import Busy, EngineStopped
+from models.hardware import give_back_memory
 from models.lora import Adapter
 from models.piece import Piece
 
@@ -120,6 +121,7 @@ class Engine:
                 return make_reader(self._model, self.identity, None, name, prefix, None, None)
             own = merged(self.checkpoint, adapter) if merge else None
             lora = None if self._few is None else self._few.lora(adapter)
+            give_back_memory()
             return make_reader(self._model, self.identity, adapter, name, prefix, own, lora)
 
         return self.call(make)
