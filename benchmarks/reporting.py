@@ -61,7 +61,7 @@ def table(rows: Sequence[dict[str, Any]], lengths: Sequence[int]) -> str:
     lines = []
     for workload in dict.fromkeys(row["workload"] for row in rows):
         own = [row for row in rows if row["workload"] == workload]
-        lines += ["", f"{workload}: F1 {'of the answers' if workload == FREE else 'has no sense'}"]
+        lines += ["", f"{workload}: answers' lengths (median) and token F1"]
         lines += [
             f"  {row['engine']:<34} {row['answer tokens']['median']:>4.0f} tokens"
             + (f", F1 {row['f1']['value']:.3f}" if row["f1"]["value"] is not None else "")

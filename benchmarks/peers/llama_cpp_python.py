@@ -1,8 +1,13 @@
-"""llama.cpp in this process, through llama-cpp-python."""
+"""llama.cpp in this process, through llama-cpp-python.
+
+It computes on a thread of its own: on processors with AMX it sets up a thread's tile registers
+once, and torch, computing on the same thread, would leave them empty (which ends the process).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -39,6 +44,7 @@ class LlamaCpp:
             "n_threads_batch": threads,
         }
         self._llama: Any = None
+        self._thread = ThreadPoolExecutor(1)
 
     @property
     def name(self) -> str:
@@ -60,6 +66,9 @@ class LlamaCpp:
             self.answer(replace(parts, text=f"{asked[0]}What is this about?{asked[2]}"), 1)
 
     def answer(self, parts: Parts, max_tokens: int, forced: bool = False) -> Timed:
+        return self._thread.submit(self._answer, parts, max_tokens, forced).result()
+
+    def _answer(self, parts: Parts, max_tokens: int, forced: bool) -> Timed:
         watch = Stopwatch()
         if not self._prefix:
             self._llama.reset()
@@ -78,13 +87,17 @@ class LlamaCpp:
         return watch.timed()
 
     def close(self) -> None:
+        self._unload()
+        self._thread.shutdown()
+
+    def _unload(self) -> None:
         if self._llama is not None:
             self._llama.close()
             self._llama = None
 
     def _load(self) -> None:
         package = llama_cpp()
-        self.close()
+        self._unload()
         path = in_format(self._gguf, self._format, self._folder)
         more = {"n_ubatch": self._settings["n_batch"]} if "n_batch" in self._settings else {}
         self._llama = package.Llama(str(path), verbose=False, **self._settings, **more)
