@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 LONGEST = 30.0  # seconds of one round, with loading the model
 _GRACE = 5.0  # seconds in which it is to end by itself
 _LOOK = 0.25  # seconds between two looks at the jobs
-_LOWEST = 19
+LOWEST = 19
 
 
 class Warming:
@@ -62,7 +62,7 @@ class Warming:
                 stdin=subprocess.DEVNULL, stdout=said, stderr=told,
             )  # fmt: skip
             try:
-                os.setpriority(os.PRIO_PROCESS, child.pid, _LOWEST)
+                os.setpriority(os.PRIO_PROCESS, child.pid, LOWEST)
                 if not self._attended(child):
                     return "stopped"
             finally:
