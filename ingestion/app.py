@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from rag.settings import Settings
 
 INGEST, SWEEP, NIGHTLY = "ingestion.ingest", "ingestion.sweep", "eval.nightly"
+WARM = "ingestion.warm"
 INGESTION_QUEUE, SWEEP_QUEUE, EVALUATION_QUEUE = "attest-ingest", "attest-sweep", "attest-eval"
+WARMING_QUEUE = "attest-warm"
+QUEUES = INGESTION_QUEUE, SWEEP_QUEUE, EVALUATION_QUEUE, WARMING_QUEUE
 LONGEST_TASK = 6 * 3600  # seconds; a message that is held longer would be given to a second worker
 
 
@@ -43,8 +46,10 @@ def make_app(settings: Settings) -> Celery:
             INGEST: {"queue": INGESTION_QUEUE},
             SWEEP: {"queue": SWEEP_QUEUE},
             NIGHTLY: {"queue": EVALUATION_QUEUE},
+            WARM: {"queue": WARMING_QUEUE},
         },
-        task_annotations={NIGHTLY: {"acks_late": False}},  # may run all night; never twice
+        # One may run all night, the other comes again by itself: neither is given out twice.
+        task_annotations={NIGHTLY: {"acks_late": False}, WARM: {"acks_late": False}},
         broker_connection_retry_on_startup=True,
         broker_connection_timeout=4,
         broker_transport_options=_transport(amqp),
@@ -65,10 +70,9 @@ def _modules(settings: Settings) -> list[str]:
 
 def _queues(amqp: bool) -> list[Any]:
     arguments = {"x-queue-type": "quorum"} if amqp else None
-    names = (INGESTION_QUEUE, SWEEP_QUEUE, EVALUATION_QUEUE)
     queue: Any = Queue
     return [
-        queue(name, routing_key=name, durable=True, queue_arguments=arguments) for name in names
+        queue(name, routing_key=name, durable=True, queue_arguments=arguments) for name in QUEUES
     ]
 
 
@@ -86,20 +90,27 @@ def _transport(amqp: bool) -> dict[str, Any]:
 
 
 def _schedule(settings: Settings) -> dict[str, Any]:
-    sweep: dict[str, Any] = {
-        "task": SWEEP,
-        "schedule": settings.sweep_seconds,
-        "options": {"queue": SWEEP_QUEUE, "expires": max(10.0, 2 * settings.sweep_seconds)},
+    found: dict[str, Any] = {
+        "sweep": {
+            "task": SWEEP,
+            "schedule": settings.sweep_seconds,
+            "options": {"queue": SWEEP_QUEUE, "expires": max(10.0, 2 * settings.sweep_seconds)},
+        }
     }
-    if settings.nightly_samples is None:
-        return {"sweep": sweep}
-    hour, _, minute = settings.nightly_at.partition(":")
-    nightly = {
-        "task": NIGHTLY,
-        "schedule": crontab(hour=int(hour), minute=int(minute)),
-        "options": {"queue": EVALUATION_QUEUE, "expires": 12 * 3600},
-    }
-    return {"sweep": sweep, "nightly": nightly}
+    if settings.warm_seconds and settings.kv_disk_bytes:
+        found["warm"] = {
+            "task": WARM,
+            "schedule": settings.warm_seconds,
+            "options": {"queue": WARMING_QUEUE, "expires": settings.warm_seconds},
+        }
+    if settings.nightly_samples is not None:
+        hour, _, minute = settings.nightly_at.partition(":")
+        found["nightly"] = {
+            "task": NIGHTLY,
+            "schedule": crontab(hour=int(hour), minute=int(minute)),
+            "options": {"queue": EVALUATION_QUEUE, "expires": 12 * 3600},
+        }
+    return found
 
 
 def _local_timezone() -> str:

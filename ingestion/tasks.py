@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from ingestion.app import INGEST, SWEEP
+from ingestion.app import INGEST, SWEEP, WARM
 from ingestion.pipeline import run_job
 from ingestion.queue import CeleryQueue
 from rag.errors import BrokerUnavailable
@@ -30,6 +30,10 @@ def register(app: Celery, process: WorkerProcess) -> None:
     @app.task(name=SWEEP)
     def sweep() -> int:
         return send_due(process.attest, CeleryQueue(process.settings))
+
+    @app.task(name=WARM)
+    def warm() -> str:
+        return process.warming.run()
 
 
 def attest_of(app: Celery) -> Attest:

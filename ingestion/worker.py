@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(settings: Settings, processes: int, temporary: Path | None = None) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit code. Raises BrokerUnavailable."""
-    from ingestion.app import EVALUATION_QUEUE, INGESTION_QUEUE, SWEEP_QUEUE, make_app
+    from ingestion.app import QUEUES, make_app
     from ingestion.broker import check_broker
     from ingestion.tasks import register
     from ingestion.worker_process import WorkerProcess
@@ -65,7 +65,7 @@ def run(settings: Settings, processes: int, temporary: Path | None = None) -> in
             hostname=f"attest@{os.getpid()}",
             concurrency=processes,
             pool_cls="prefork",
-            queues=[INGESTION_QUEUE, SWEEP_QUEUE, EVALUATION_QUEUE],
+            queues=list(QUEUES),
             beat=temporary is not None,
             loglevel="INFO",
             optimization="fair",

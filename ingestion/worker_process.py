@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ingestion.reader import Reader
+    from ingestion.warming import Warming
     from rag.bootstrap import Attest
     from rag.settings import Settings
 
 
 class WorkerProcess:
-    """`attest` and `reader` are made on first use in the process that uses them."""
+    """`attest`, `reader` and `warming` are made on first use in the process that uses them."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._attest: Attest | None = None
         self._reader: Reader | None = None
+        self._warming: Warming | None = None
 
     @property
     def attest(self) -> Attest:
@@ -40,6 +42,14 @@ class WorkerProcess:
             self._reader = Reader()
         return self._reader
 
+    @property
+    def warming(self) -> Warming:
+        if self._warming is None:
+            from ingestion.warming import Warming
+
+            self._warming = Warming(self.attest)
+        return self._warming
+
     def attempt(self) -> str:
         """A name for one attempt at one job, by which its lease is held."""
         return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
@@ -48,7 +58,7 @@ class WorkerProcess:
         """In a new pool process: forget what the parent had, and end with the parent."""
         if self._attest is not None and "store" in self._attest.__dict__:
             self._attest.store.after_fork()
-        self._attest = self._reader = None
+        self._attest = self._reader = self._warming = None
         if sys.platform == "linux":
             import ctypes
 
@@ -59,4 +69,4 @@ class WorkerProcess:
             self._reader.close()
         if self._attest is not None:
             self._attest.close()
-        self._attest = self._reader = None
+        self._attest = self._reader = self._warming = None

@@ -80,6 +80,14 @@ class Journal:
         self._head, self._read, self._stamp = head, start + len(lines), stamp
         return News(anew or not sound, entries)
 
+    def name(self) -> str:
+        """What tells this journal from every other; "" while there is none."""
+        try:
+            with self._path.open("rb") as file:
+                return file.readline().decode("ascii", "replace").strip()
+        except FileNotFoundError:
+            return ""
+
     def all(self) -> list[Entry]:
         """Every entry; held."""
         with self._path.open("rb") as file:

@@ -30,6 +30,10 @@ log = logging.getLogger(__name__)
 
 _PATIENCE = 1.0  # seconds that a question waits to have a block kept
 
+# Of the disk's budget, what blocks made ahead of use may fill. The rest is room for those of
+# questions: while they find it, nothing that was asked for goes because of what never was.
+AHEAD = 0.8
+
 
 @dataclass(slots=True)
 class BlockStats:
@@ -109,6 +113,29 @@ class BlockStore:
             self._counts.fills += in_memory or on_disk
             self._follow()  # it may have been erased while it was written
         return rounded
+
+    def lacks(self, key: BlockKey) -> bool:
+        """Whether it is not on disk and could be kept there, if there is room. Not a request."""
+        with self._lock:
+            self._follow()
+            known = key.place in self._disk or self._is_barred(key.text)
+            return self._folder is not None and self._disk.budget > 0 and not known
+
+    def add(self, key: BlockKey, block: KVBlock) -> bool:
+        """Keep a block ahead of use, on disk only and where it displaces nothing. False when it is
+        not there afterwards: no room, or its text was erased meanwhile."""
+        place = key.place
+        try:
+            stored = Stored.of(block, self._precision)
+        except ValueError as exc:
+            self._complain(exc)
+            return False
+        with self._lock:
+            self._follow()
+            on_disk = self._save(place, stored, AHEAD)
+            self._counts.fills += on_disk
+            self._follow()  # it may have been erased while it was written
+            return place in self._disk
 
     def rounded(self, block: KVBlock) -> KVBlock:
         """What `put` would return, without keeping it: for text that belongs to no live chunk."""
@@ -190,9 +217,10 @@ class BlockStore:
         self._readings.add(place.folder)
         return True
 
-    def _save(self, place: Place, stored: Stored) -> bool:
+    def _save(self, place: Place, stored: Stored, ahead: float | None = None) -> bool:
         """Under the folder's lock, so that nothing is written that is being erased, and processes
-        pass their budget neither alone nor together."""
+        pass their budget neither alone nor together. Made `ahead` of use: within that share of the
+        budget, in nobody's place."""
         if self._folder is None or not self._disk.budget:
             return False
         data = stored.pack(place)
@@ -201,7 +229,12 @@ class BlockStore:
                 self._follow()
                 if self._is_barred(place.text) or place in self._disk:
                     return place in self._disk
-                leaving = self._disk.room(len(data), self._frequency(place), self._frequency)
+                if ahead is None:
+                    leaving = self._disk.room(len(data), self._frequency(place), self._frequency)
+                elif self._disk.bytes + len(data) <= ahead * self._disk.budget:
+                    leaving = []
+                else:
+                    leaving = None
                 if leaving is None:
                     return False
                 self._evict(leaving)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from models.piece import Piece
 from models.prompt import REFUSAL
 
 if TYPE_CHECKING:
+    from models.generator import WarmingEnd
     from models.sampling import Settings
 
 _WORD = re.compile(r"\w+")
@@ -138,6 +139,10 @@ class CopyGenerator:
             return
         kept = " ".join(best.split()[: max(1, sampling.max_tokens - 1)])
         yield from _spoken(f"{kept} [{marker}]", score / len(asked))
+
+    def warm(self, texts: Iterable[str], stop: Callable[[], bool]) -> tuple[int, WarmingEnd]:
+        """It keeps nothing of passages."""
+        return 0, "done"
 
     def drops(
         self, passages: Sequence[str], question: str, sentences: Sequence[tuple[str, Sequence[int]]]

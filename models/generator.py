@@ -4,13 +4,15 @@ not where the passages come from or what becomes of the answer.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from models.attribution import Sentence, Spoken, drops, left_out, spoken, token_logprobs
-from models.block_key import text_key
+from models.block_key import BlockKey, text_key
 from models.blocks import encode_blocks, join, mark
 from models.constraint import CitationConstraint, Vocabulary
 from models.engine.engine import Engine
@@ -23,6 +25,8 @@ from models.prompt import REFUSAL, VERSION, Prompt, PromptBuilder
 from models.sampling import Settings
 from models.transformer import causal
 from models.writing import Writing
+
+WarmingEnd = Literal["done", "stopped", "full"]
 
 
 class TransformerGenerator:
@@ -105,6 +109,29 @@ class TransformerGenerator:
             yield from stream
         finally:
             stream.cancel()
+
+    def warm(self, texts: Iterable[str], stop: Callable[[], bool]) -> tuple[int, WarmingEnd]:
+        """Make the KV blocks of passages ahead of use, one at a time while nothing is asked or
+        being written, until `stop()`, or until the disk has no room left for such blocks. Returns
+        how many were made, and why it ended; weights with full attention have none to make. What
+        is deleted meanwhile is not kept, if `texts` gives what was stored minutes ago at most: the
+        store bars an erased text for ten. Raises EngineStopped."""
+        made, reader, blocks = 0, self._reader, self._engine.blocks
+        for text in texts if reader.block_wise else ():
+            key = BlockKey(reader.reading, text_key(text))
+            if stop():
+                return made, "stopped"
+            ids = self._prompts.passage(text, 1) if blocks.lacks(key) else ()
+            if not ids or len(reader.prefix_ids) + len(ids) > self.context_tokens:
+                continue  # it is there, was erased, or fits no prompt
+            passage = Passage(ids, key.text)
+            kept = self._engine.when_idle(partial(self._engine.fill, reader, passage), stop)
+            made += bool(kept)
+            if kept is None:
+                return made, "stopped"
+            if not kept and blocks.lacks(key):
+                return made, "full"
+        return made, "done"
 
     def drops(
         self, passages: Sequence[str], question: str, sentences: Sequence[Sentence]

@@ -20,6 +20,7 @@ from rag.commands import (
     calibration,
     evaluation,
     ingest,
+    kv,
     library,
     models,
     questions,
@@ -41,6 +42,7 @@ FAMILIES = (
     calibration,
     tuning,
     adapters,
+    kv,
     accounts,
 )
 BADLY_USED = (EmptyQuestion, QuestionTooLong, BadName)  # what is wrong stood on the command line

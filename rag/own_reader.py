@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 
 from models.attribution import Sentence
-from models.generator import TransformerGenerator
+from models.generator import TransformerGenerator, WarmingEnd
 from models.piece import Piece
 from models.sampling import Settings
 from rag.model_errors import model_errors
@@ -23,3 +23,7 @@ class OwnReader(TransformerGenerator):
     ) -> list[tuple[float, ...]]:
         with model_errors():
             return super().drops(passages, question, sentences)
+
+    def warm(self, texts: Iterable[str], stop: Callable[[], bool]) -> tuple[int, WarmingEnd]:
+        with model_errors():
+            return super().warm(texts, stop)

@@ -10,7 +10,7 @@ from collections.abc import Generator as Writing
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,6 +113,14 @@ class Generator(Protocol):
         that belongs to no live chunk, since nothing would tell when to forget it."""
         ...
 
+    def warm(
+        self, texts: Iterable[str], stop: Callable[[], bool]
+    ) -> tuple[int, Literal["done", "stopped", "full"]]:
+        """Make the KV blocks that these texts (as shown, just read) lack, ahead of use and behind
+        every question, until `stop()` or until there is no room for more. How many were made, and
+        why it ended."""
+        ...
+
     def drops(
         self, passages: Sequence[str], question: str, sentences: Sequence[tuple[str, Sequence[int]]]
     ) -> Sequence[Sequence[float]]:
@@ -202,6 +210,15 @@ class Delta:
     died: Sequence[tuple[int, int]]
 
 
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """A live chunk's row, its collection, and what a reader is shown of it (`rag.prompt.shown`)."""
+
+    row: int
+    collection: str
+    text: str
+
+
 class KVBlocks(Protocol):
     """The keys and values that readers keep of passages, named by the sha256 of what a reader is
     shown (`rag.prompt.shown`). Derived: losing one costs time only."""
@@ -217,6 +234,18 @@ class KVBlocks(Protocol):
 
     def forget_keys(self, keys: Iterable[str]) -> None:
         """As `forget`."""
+        ...
+
+    def sizes(self) -> Sequence[int]:
+        """Of each block on disk, in bytes."""
+        ...
+
+    def clear(self) -> None:
+        """Lose every block, in the memory of every process too. Raises StoreUnavailable."""
+        ...
+
+    def mark(self) -> str:
+        """Changes when blocks may have been lost other than for room or by an erasure."""
         ...
 
 
@@ -350,6 +379,10 @@ class Jobs(Protocol):
         """A person asks again for a failed or poisoned job: queued, attempts 0."""
         ...
 
+    def unfinished(self) -> bool:
+        """Whether any is queued or running."""
+        ...
+
     def due(self) -> list[str]:
         """Ids of queued jobs and of running ones with an expired lease: to be sent again."""
         ...
@@ -367,6 +400,11 @@ class Chunks(Protocol):
 
     def shown(self, collection: str) -> Iterator[str]:
         """What a reader is shown of each live chunk (`rag.prompt.shown`), in no order."""
+        ...
+
+    def newest(self, limit: int, before: int | None, collection: str | None) -> Sequence[Fresh]:
+        """At most so many live chunks, newest first, of one collection or of all; to go on,
+        `before` is the last one's row."""
         ...
 
 

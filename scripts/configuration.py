@@ -64,6 +64,9 @@ MEANING = {
     "threads": "CPU threads of the models; 0: PyTorch decides",
     "kv_memory_bytes": "most memory of one process for the KV blocks of passages; 0: none",
     "kv_disk_bytes": "most disk space for KV blocks, under `kv` in `data`; 0: none",
+    "warm_seconds": "how often an idle machine makes KV blocks ahead of use, for half a minute at "
+    "most and on what nobody else wants of the processor; 0: never",
+    "warm_load": "load average for each core above which it does not count as idle",
     "kv_precision": "KV blocks in one byte a number, or as the model computes them",
     "max_answer_tokens": "longest answer",
     "verifier": "what judges support: words alone, or words and meaning by a trained head; `auto`: "

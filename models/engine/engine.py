@@ -8,7 +8,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -23,7 +23,7 @@ from models.engine.few import Few, can_be_fused
 from models.engine.pool import CachePool
 from models.engine.ragged import Ragged
 from models.engine.reader import Reader, make_reader
-from models.engine.request import GUESSES, Answer, Request
+from models.engine.request import GUESSES, Answer, Passage, Request
 from models.engine.weights import merged, pack, packs
 from models.errors import Busy, EngineStopped
 from models.hardware import give_back_memory
@@ -33,14 +33,18 @@ from models.piece import Piece
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+_LOOK = 0.1  # seconds between two looks whether idle work is still wanted
+
 
 class Blocks(Protocol):
     """Where KV blocks are kept. `put` returns the block as `get` will from now on, and so does
-    `rounded`, which keeps nothing."""
+    `rounded`, which keeps nothing; `lacks` and `add` are for blocks ahead of use."""
 
     def get(self, key: BlockKey) -> KVBlock | None: ...
     def put(self, key: BlockKey, block: KVBlock) -> KVBlock: ...
     def rounded(self, block: KVBlock) -> KVBlock: ...
+    def lacks(self, key: BlockKey) -> bool: ...
+    def add(self, key: BlockKey, block: KVBlock) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ class Engine:
         self, checkpoint: Checkpoint, blocks: Blocks, limits: Limits | None = None
     ) -> None:
         self.checkpoint = checkpoint
-        self._model, self._blocks = checkpoint.model, blocks
+        self._model, self.blocks = checkpoint.model, blocks
         self._limits = limits or Limits()
         model = checkpoint.model
         self._few = Few(model) if can_be_fused(model) else None
@@ -72,6 +76,7 @@ class Engine:
         self._waiting: deque[Request] = deque()
         self._answers: list[Answer] = []
         self._calls: deque[tuple[Callable[[], object], Future[object]]] = deque()
+        self._spare: deque[tuple[Callable[[], object], Future[object]]] = deque()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._stopped = False
@@ -102,6 +107,25 @@ class Engine:
             self._calls.append((work, future))  # type: ignore[arg-type]
             self._wake()
         return future.result()
+
+    def when_idle(self, work: Callable[[], T], stop: Callable[[], bool]) -> T | None:
+        """As `call`, but only once nothing is asked or being written; None when `stop` said so
+        before it was begun."""
+        future: Future[T] = Future()
+        with self._changed:
+            self._spare.append((work, future))  # type: ignore[arg-type]
+            self._wake()
+        while not wait((future,), _LOOK).done:
+            if stop() and future.cancel():
+                return None
+        return future.result()
+
+    def fill(self, reader: Reader, passage: Passage) -> bool:
+        """Encode a passage ahead of use; False when its block could not be kept. For `when_idle`.
+        Raises ValueError for a reader that has no blocks."""
+        if not reader.block_wise:
+            raise ValueError("a reader with full attention has no KV blocks")
+        return self.blocks.add(BlockKey(reader.reading, passage.text), _block(reader, passage))
 
     @property
     def identity(self) -> str:
@@ -157,19 +181,26 @@ class Engine:
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not (self._stopped or self._calls or self._waiting or self._answers):
+                while not (self._stopped or self._asked or self._spare):
                     self._changed.wait()
                 if self._stopped:
                     break
                 calls, self._calls = self._calls, deque()
+                if not (calls or self._asked):
+                    calls.append(self._spare.popleft())
             for work, future in calls:
                 _resolve(work, future)
             self._step()
         self._end(self._answers, EngineStopped("the engine was stopped"))
         for request in self._waiting:
             request.stream.end(EngineStopped("the engine was stopped"))
-        for _, future in self._calls:
-            future.set_exception(EngineStopped("the engine was stopped"))
+        for _, future in (*self._calls, *self._spare):
+            if future.set_running_or_notify_cancel():
+                future.set_exception(EngineStopped("the engine was stopped"))
+
+    @property
+    def _asked(self) -> bool:
+        return bool(self._calls or self._waiting or self._answers)
 
     def _step(self) -> None:
         """Everyone who writes gets a token (or more); then one question, or else one passage, is
@@ -227,7 +258,7 @@ class Engine:
             answer.cache.append(*join(reader.model, reader.prefix, ()))
             answer.unread = [i for passage in passages for i in passage.ids]
             return
-        answer.blocks = [self._blocks.get(BlockKey(reader.reading, p.text)) for p in passages]
+        answer.blocks = [self.blocks.get(BlockKey(reader.reading, p.text)) for p in passages]
         if None not in answer.blocks:
             self._join(answer)
 
@@ -259,12 +290,10 @@ class Engine:
         at, reader = answer.blocks.index(None), answer.request.reader
         passage = answer.request.passages[at]
         key = BlockKey(reader.reading, passage.text)
-        block = self._blocks.get(key)
+        block = self.blocks.get(key)
         if block is None:
-            with reader.passages() as model:
-                (made,) = encode_blocks(model, reader.prefix, [passage.ids])
-            keep = answer.request.keep
-            block = self._blocks.put(key, made) if keep else self._blocks.rounded(made)
+            made, keep = _block(reader, passage), answer.request.keep
+            block = self.blocks.put(key, made) if keep else self.blocks.rounded(made)
         answer.blocks[at] = block
 
     def _join(self, answer: Answer) -> None:
@@ -339,7 +368,14 @@ class Engine:
                 answer.request.stream.end(error)
 
 
+def _block(reader: Reader, passage: Passage) -> KVBlock:
+    with reader.passages() as model:
+        return encode_blocks(model, reader.prefix, [passage.ids])[0]
+
+
 def _resolve(work: Callable[[], object], future: Future[object]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
     try:
         future.set_result(work())
     except BaseException as exc:  # noqa: BLE001 - the caller gets it

@@ -15,18 +15,21 @@ if TYPE_CHECKING:
     from rag.settings import Settings
 
 
-def settings_for(asked: argparse.Namespace) -> Settings:
+def settings_for(asked: argparse.Namespace, **overrides: object) -> Settings:
     """Raises BadSettings."""
     from rag.settings import load_settings
 
-    return load_settings(asked.data)
+    return load_settings(asked.data, **overrides)
 
 
 @contextmanager
-def opened(asked: argparse.Namespace, create: bool = False) -> Iterator[Attest]:
+def opened(
+    asked: argparse.Namespace, create: bool = False, **overrides: object
+) -> Iterator[Attest]:
     """The parts over the data folder, closed at the end; with `create` a new folder is made.
-    Raises NotFound when there is no such folder."""
-    settings = settings_for(asked)
+    `overrides` are settings that this command wants otherwise. Raises NotFound when there is no
+    such folder."""
+    settings = settings_for(asked, **overrides)
     if not create and not settings.data.is_dir():
         raise NotFound(
             f"there is no data folder {settings.data}; name it with --data, or make one with "

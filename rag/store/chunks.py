@@ -11,8 +11,8 @@ from sqlalchemy import Select, or_, select
 
 from rag.domain import Chunk, Filter, Passage
 from rag.errors import UnknownCollection
-from rag.ports import Delta, Row
-from rag.store.showing import shown_of
+from rag.ports import Delta, Fresh, Row
+from rag.store.showing import newest_of, shown_of
 from rag.store.tables import ChunkRow, CollectionRow, DocumentRow, VersionRow
 from rag.store.transaction import Transaction
 
@@ -63,6 +63,9 @@ class SqlChunks:
     def shown(self, collection: str) -> Iterator[str]:
         live = (ChunkRow.collection == collection, ChunkRow.died.is_(None))
         return shown_of(self._tx.read(), *live)
+
+    def newest(self, limit: int, before: int | None, collection: str | None) -> list[Fresh]:
+        return newest_of(self._tx.read(), limit, before, collection)
 
 
 def _born(collection: str, after: int, until: int) -> Select[Any]:

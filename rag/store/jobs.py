@@ -108,6 +108,10 @@ class SqlJobs:
         session.flush()
         return job_noun(row)
 
+    def unfinished(self) -> bool:
+        query = select(JobRow.id).where(JobRow.state.in_(WAITING)).limit(1)
+        return self._tx.read().scalar(query) is not None
+
     def due(self) -> list[str]:
         session = self._tx.read()
         job = aliased(JobRow)

@@ -366,3 +366,33 @@ def test_the_files_of_killed_writers_are_swept(tmp_path: Path) -> None:
     (tmp_path / "unfinished-abc").write_bytes(b"half")
     BlockStore(tmp_path, PLENTY, PLENTY)
     assert not (tmp_path / "unfinished-abc").exists()
+
+
+def test_what_is_made_ahead_of_use_displaces_nothing(tmp_path: Path) -> None:
+    """And leaves a fifth of the room to what questions bring."""
+    store = BlockStore(tmp_path, 0, 5 * ON_DISK, "exact")
+    store.put(key("asked"), made("asked"))
+    ahead = [text for text in TEXTS if store.add(key(text), made(text))]
+    assert ahead == TEXTS[:3]
+    assert store.lacks(key(TEXTS[3]))
+    assert not store.lacks(key(TEXTS[0]))
+    store.put(key("asked later"), made("asked later"))
+    there = [text for text in ("asked", "asked later", *ahead) if store.get(key(text)) is not None]
+    assert there == ["asked", "asked later", *ahead]
+    assert store.stats().disk_evictions == 0
+
+
+def test_a_text_erased_while_it_is_made_ahead_is_not_kept(tmp_path: Path) -> None:
+    here, there = (BlockStore(tmp_path, 0, PLENTY, "exact") for _ in range(2))
+    assert here.lacks(key("gone"))
+    there.forget(["gone"])
+    assert not here.lacks(key("gone"))
+    assert not here.add(key("gone"), made("gone"))
+    assert here.get(key("gone")) is None
+    assert not list(tmp_path.rglob("*.kv"))
+
+
+def test_without_a_disk_nothing_is_made_ahead(tmp_path: Path) -> None:
+    for store in (BlockStore(None, PLENTY, PLENTY), BlockStore(tmp_path, PLENTY, 0)):
+        assert not store.lacks(key("a"))
+        assert not store.add(key("a"), made("a"))

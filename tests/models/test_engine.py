@@ -8,7 +8,8 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from threading import Event
+from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 import torch
@@ -30,6 +31,7 @@ from models.kv import KVCache
 from models.lora import Adapter, LoraConfig
 from models.piece import Piece
 from models.transformer import Transformer
+from tests.models.block_making import same
 from tests.models.test_blocks import TINY
 
 PREFIX = (1, 2, 3)
@@ -317,7 +319,7 @@ def test_those_being_written_go_on_while_passages_are_read(checkpoint: Checkpoin
             order.append("block")
             return super().put(key, block)
 
-    engine._blocks = Watching(None, 2**20, 0, "exact")
+    engine.blocks = Watching(None, 2**20, 0, "exact")
     first, _ = asked(reader, [], [6], 40)
     first = replace(first, writer=Telling(first.stream, 40))
     second, _ = asked(reader, [[n] * 8 for n in range(6)], [6], 1)
@@ -329,3 +331,56 @@ def test_those_being_written_go_on_while_passages_are_read(checkpoint: Checkpoin
     engine.close()
     assert order.count("block") == 6
     assert ("block", "block") not in set(pairwise(order))
+
+
+def test_idle_work_waits_for_everyone_who_asks(checkpoint: Checkpoint) -> None:
+    """Until then it can be taken back."""
+    engine = Engine(checkpoint, kept(), Limits(answers=4))
+    reader = engine.reader(None, "none", PREFIX)
+    order: list[str] = []
+    writing, go_on, let_go = Event(), Event(), Event()
+
+    class Held(Greedy):
+        def choose(self, logits: Tensor) -> int | None:
+            order.append("token")
+            writing.set()
+            go_on.wait(10)
+            return super().choose(logits)
+
+    request, _ = asked(reader, [[5, 6]], [7], 6)
+    engine.submit(replace(request, writer=Held(request.stream, 6)))
+    writing.wait(10)
+    assert engine.when_idle(lambda: order.append("unwanted"), lambda: True) is None
+    idle = Thread(target=engine.when_idle, args=(lambda: order.append("idle"), let_go.is_set))
+    idle.start()
+    go_on.set()
+    idle.join(10)
+    engine.close()
+    assert order == ["token"] * 6 + ["idle"]
+
+
+def test_a_block_made_ahead_is_the_one_a_question_would_make(
+    checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    store = BlockStore(tmp_path, 0, 2**20, "exact")
+    engine = Engine(checkpoint, store)
+    reader = engine.reader(adapter_of(checkpoint.model, 1), "one", PREFIX)
+    request, _ = asked(reader, [[5, 6, 7]], [8], 1)
+    (passage,) = request.passages
+    named = BlockKey(reader.reading, passage.text)
+    assert engine.when_idle(lambda: engine.fill(reader, passage), lambda: False)
+    ahead = store.get(named)
+    store.clear()
+    engine.submit(request)
+    written(request)
+    engine.close()
+    assert ahead is not None
+    assert same(ahead, store.get(named))
+
+
+def test_full_attention_has_no_blocks_to_make(checkpoint: Checkpoint) -> None:
+    engine = Engine(checkpoint, kept())
+    reader = engine.reader(None, "none", PREFIX)
+    with pytest.raises(ValueError, match="no KV blocks"):
+        engine.fill(reader, Passage((5,), text_key("5")))
+    engine.close()
