@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING
 from rag.domain import AdapterState
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rag.bootstrap import Attest
 
 log = logging.getLogger(__name__)
@@ -35,8 +37,10 @@ class Warming:
     documents, adapters or the folder of blocks have changed: loading a model to learn that again is
     work too."""
 
-    def __init__(self, attest: Attest) -> None:
-        self._attest = attest
+    def __init__(self, attest: Attest, environment: Mapping[str, str]) -> None:
+        """`environment` is that of the processes that answer: with another number of threads a
+        block would differ from theirs in its last bits."""
+        self._attest, self._environment = attest, environment
         self._settled: object = None
 
     def run(self) -> str:
@@ -59,7 +63,7 @@ class Warming:
         with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as told:
             child = subprocess.Popen(
                 [sys.executable, "-P", "-m", "rag.cli", *asked],
-                stdin=subprocess.DEVNULL, stdout=said, stderr=told,
+                stdin=subprocess.DEVNULL, stdout=said, stderr=told, env=self._environment,
             )  # fmt: skip
             try:
                 os.setpriority(os.PRIO_PROCESS, child.pid, LOWEST)

@@ -56,9 +56,10 @@ def run(settings: Settings, processes: int, temporary: Path | None = None) -> in
     from ingestion.worker_process import WorkerProcess
 
     check_broker(settings, seconds=10.0)
+    given = dict(os.environ)
     _share_cores(processes, settings.threads)
     app = make_app(settings)
-    register(app, WorkerProcess(settings))
+    register(app, WorkerProcess(settings, given))
     with ExitStack() as held:
         _connect_signals(app, settings, held, temporary)
         worker = app.Worker(

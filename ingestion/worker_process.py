@@ -11,6 +11,8 @@ import uuid
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ingestion.reader import Reader
     from ingestion.warming import Warming
     from rag.bootstrap import Attest
@@ -20,8 +22,9 @@ if TYPE_CHECKING:
 class WorkerProcess:
     """`attest`, `reader` and `warming` are made on first use in the process that uses them."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
         self.settings = settings
+        self._environment = environment  # as it was before the pool's processes shared the cores
         self._attest: Attest | None = None
         self._reader: Reader | None = None
         self._warming: Warming | None = None
@@ -47,7 +50,7 @@ class WorkerProcess:
         if self._warming is None:
             from ingestion.warming import Warming
 
-            self._warming = Warming(self.attest)
+            self._warming = Warming(self.attest, self._environment)
         return self._warming
 
     def attempt(self) -> str:

@@ -58,10 +58,18 @@ class AdaptedReaders:
     """The readers of the settings' model. The setting `adapter` "default" leaves the choice to the
     registry and, where nothing is promoted, to what is shipped; any other value forces one. The
     adapter of all collections that have none of their own is merged into a copy of the weights;
-    the others act beside the base's. Nothing is loaded before the first question."""
+    the others act beside the base's. Nothing is loaded before the first question. With
+    `passages_only` nothing is made ready but what KV blocks ahead of use need."""
 
-    def __init__(self, settings: Settings, store: Store, blocks: Callable[[], Blocks]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        blocks: Callable[[], Blocks],
+        passages_only: bool = False,
+    ) -> None:
         self._settings, self._store, self._blocks = settings, store, blocks
+        self._passages_only = passages_only
         self._lock = RLock()
         self._readers: OrderedDict[Weights | None, Generator] = OrderedDict()
 
@@ -98,7 +106,7 @@ class AdaptedReaders:
         from models.engine.engine import Engine, Limits
 
         limits = Limits(self._settings.answers_at_once, self._settings.answers_waiting)
-        return Engine(load_base(self._settings), self._blocks(), limits)
+        return Engine(load_base(self._settings), self._blocks(), limits, self._passages_only)
 
     def gauges(self) -> Mapping[str, float]:
         """How busy the engine is; nothing before it was started."""
@@ -134,7 +142,8 @@ class AdaptedReaders:
     def _reader(self, weights: Weights | None) -> Generator:
         with self._lock:
             if weights not in self._readers:
-                usual = self._settings.merge_adapter and weights == self.chosen(None)
+                merges = self._settings.merge_adapter and not self._passages_only
+                usual = merges and weights == self.chosen(None)
                 if usual and weights is not None:  # merged in place of the one before it
                     self._readers.clear()
                 with model_errors():

@@ -63,13 +63,19 @@ class Engine:
     request and ends with `close`."""
 
     def __init__(
-        self, checkpoint: Checkpoint, blocks: Blocks, limits: Limits | None = None
+        self,
+        checkpoint: Checkpoint,
+        blocks: Blocks,
+        limits: Limits | None = None,
+        passages_only: bool = False,
     ) -> None:
+        """`passages_only`: for `fill`; without the form of the weights that writing is quick with,
+        which takes as long to make as some hundred blocks."""
         self.checkpoint = checkpoint
         self._model, self.blocks = checkpoint.model, blocks
         self._limits = limits or Limits()
         model = checkpoint.model
-        self._few = Few(model) if can_be_fused(model) else None
+        self._few = Few(model) if can_be_fused(model) and not passages_only else None
         if packs(model) and checkpoint.source is not None:
             pack(model)
         self._pool = CachePool(model.config, self._limits.tokens, model.dtype, model.device)

@@ -39,11 +39,14 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def warm(asked: argparse.Namespace, terminal: Terminal) -> int:
     from ingestion.warm import warm as make
+    from rag.readers import AdaptedReaders
 
     until = time.monotonic() + (float("inf") if asked.seconds is None else asked.seconds)
-    # Merged weights are for reading questions; here they would only cost memory.
-    with opened(asked, merge_adapter=False) as attest:
+    with opened(asked) as attest:
         _administer(asked, attest)
+        attest.readers = AdaptedReaders(
+            attest.settings, attest.store, lambda: attest.block_store, passages_only=True
+        )
         collection = None
         if asked.collection is not None:
             with attest.store() as work:

@@ -15,21 +15,18 @@ if TYPE_CHECKING:
     from rag.settings import Settings
 
 
-def settings_for(asked: argparse.Namespace, **overrides: object) -> Settings:
+def settings_for(asked: argparse.Namespace) -> Settings:
     """Raises BadSettings."""
     from rag.settings import load_settings
 
-    return load_settings(asked.data, **overrides)
+    return load_settings(asked.data)
 
 
 @contextmanager
-def opened(
-    asked: argparse.Namespace, create: bool = False, **overrides: object
-) -> Iterator[Attest]:
+def opened(asked: argparse.Namespace, create: bool = False) -> Iterator[Attest]:
     """The parts over the data folder, closed at the end; with `create` a new folder is made.
-    `overrides` are settings that this command wants otherwise. Raises NotFound when there is no
-    such folder."""
-    settings = settings_for(asked, **overrides)
+    Raises NotFound when there is no such folder."""
+    settings = settings_for(asked)
     if not create and not settings.data.is_dir():
         raise NotFound(
             f"there is no data folder {settings.data}; name it with --data, or make one with "

@@ -4,6 +4,7 @@ with an adapter that reads block-wise; found by the process that answers, withou
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -177,16 +178,16 @@ def test_weights_that_read_everything_at_once_have_none(attest: Attest, tmp_path
 
 def test_not_while_documents_wait_or_the_machine_is_busy(attest: Attest) -> None:
     busy = open_attest(load_settings(attest.settings.data, warm_load=1e-9))
-    assert Warming(busy).run() == "the machine is busy"
+    assert Warming(busy, os.environ).run() == "the machine is busy"
     busy.close()
     upload(attest, RememberingQueue(), WHO, "handbook", "more.md", b"# More\n\nMore words.\n")
-    assert Warming(attest).run() == "documents wait"
+    assert Warming(attest, os.environ).run() == "documents wait"
     assert warmed(attest) == set()
 
 
 def test_a_document_that_comes_in_ends_it_at_once(attest: Attest) -> None:
     with ThreadPoolExecutor() as pool:
-        began = pool.submit(Warming(attest).run)
+        began = pool.submit(Warming(attest, os.environ).run)
         time.sleep(1.0)  # less than Python needs to load a model
         assert not began.done()
         upload(attest, RememberingQueue(), WHO, "handbook", "more.md", b"# More\n\nMore words.\n")
@@ -200,7 +201,7 @@ def test_no_model_is_loaded_to_find_nothing_new(
 ) -> None:
     monkeypatch.setattr("ingestion.warming.LOWEST", 0)
     monkeypatch.setattr("ingestion.warming.LONGEST", 300.0)
-    warming = Warming(attest)
+    warming = Warming(attest, os.environ)
     assert (warming.run(), warming.run()) == ("done", "nothing is new")
     assert warmed(attest) == {"27", "25th"}
     kv("clear")
