@@ -99,7 +99,7 @@ class EngineClient:
         except BadInput as exc:
             raise self._unlike(exc) from exc
 
-    def _unlike(self, why: Exception) -> EngineUnavailable:
+    def _unlike(self, why: object) -> EngineUnavailable:
         return EngineUnavailable(
             f"{self.url} does not answer as an engine of this version does ({why}); mend "
             "engine_url, or run the same version of Attest on both sides"
@@ -107,9 +107,12 @@ class EngineClient:
 
     def _refusal(self, reply: httpx.Response) -> AttestError:
         try:
-            error = error_from_json(reply.json())
-        except ValueError:
-            return EngineUnavailable(f"{reply.request.url} answered {reply.status_code}")
+            form = from_json(dict[str, Any], reply.json())
+        except (BadInput, ValueError):
+            form = {}
+        if "error" not in form:
+            return self._unlike(f"status {reply.status_code}")
+        error = error_from_json(form)
         if isinstance(error, NotSignedIn | NotPermitted):  # not the fault of whoever asks us
             return EngineUnavailable(
                 f"the engine at {self.url} refuses this process ({error}); set the same engine_key "

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -83,7 +83,7 @@ def test_killed_in_the_middle_of_an_answer_and_started_anew(data: Path, tmp_path
         began = time.monotonic()
         with pytest.raises(EngineUnavailable, match="broke off its answer"):
             list(pieces)
-        with pytest.raises(EngineUnavailable, match="cannot be reached"):
+        with pytest.raises(EngineUnavailable):
             list(reader.generate(PASSAGES, "Who?", SHORT))
         assert time.monotonic() - began < 10
     with running(data, port, log):
@@ -102,9 +102,11 @@ def test_stopped_in_the_middle_of_an_answer(data: Path, tmp_path: Path) -> None:
         pieces = attest.readers.of(None).generate(PASSAGES, QUESTION, LONG)
         next(pieces)
         os.kill(process.pid, signal.SIGTERM)
-        with pytest.raises(EngineUnavailable):
+        with suppress(EngineUnavailable):  # it is given some seconds to be finished
             list(pieces)
         assert process.wait(60) == 0
+        with pytest.raises(EngineUnavailable):
+            attest.readers.of(None)
     attest.close()
 
 
@@ -177,7 +179,7 @@ def test_another_server_is_told_from_an_engine(data: Path) -> None:
 
     with served(FastAPI()) as url:
         attest = asking(data, url)
-        with pytest.raises(EngineUnavailable, match="404"):
+        with pytest.raises(EngineUnavailable, match=r"this version does \(status 404"):
             attest.readers.of(None)
         attest.close()
 
