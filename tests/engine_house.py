@@ -28,6 +28,7 @@ ROW = 2  # answers at once, and as many wait
 
 def furnish(folder: Path) -> Path:
     """With the candidates `first` and `second`."""
+    folder.mkdir(exist_ok=True)
     model = write_checkpoint(folder / "tiny")
     (folder / "settings.toml").write_text(
         f'model = "{model}"\ndevice = "cpu"\ndtype = "float32"\nthreads = 1\n'
