@@ -124,6 +124,9 @@ class CopyGenerator:
     def count_tokens(self, text: str) -> int:
         return len(text.split())
 
+    def token_counts(self, texts: Sequence[str]) -> list[int]:
+        return [self.count_tokens(text) for text in texts]
+
     def generate(
         self, passages: Sequence[str], question: str, sampling: Settings, keep: bool = True
     ) -> Generator[Piece]:

@@ -89,6 +89,9 @@ class TransformerGenerator:
     def count_tokens(self, text: str) -> int:
         return len(self._prompts.passage(text, 1))
 
+    def token_counts(self, texts: Sequence[str]) -> list[int]:
+        return [self.count_tokens(text) for text in texts]
+
     def generate(
         self, passages: Sequence[str], question: str, sampling: Settings, keep: bool = True
     ) -> Generator[Piece]:

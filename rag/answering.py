@@ -265,7 +265,12 @@ class Answering:
     def _pack(
         self, reader: Generator, ranked: Sequence[Passage], question: str, sampling: Sampling
     ) -> tuple[Passage, ...]:
-        count = reader.count_tokens
+        likely = [question, *(p.chunk.text for p in ranked[: 2 * self.policy.passages])]
+        counted = dict(zip(likely, reader.token_counts(likely), strict=True))
+
+        def count(text: str) -> int:
+            return counted[text] if text in counted else reader.count_tokens(text)
+
         room = reader.context_tokens - sampling.max_tokens
         budget = room - count(question) - 256  # the frame of the prompt
         return pack(ranked, budget, count, limit=self.policy.passages, overhead=48).passages
@@ -331,7 +336,7 @@ class Answering:
 def _usage(reader: Generator, question: str, passages: Sequence[Passage], result: Result) -> Usage:
     """A reader that was given no passages was not asked."""
     read = [question, *map(shown, passages)] if passages else []
-    return Usage(sum(map(reader.count_tokens, read)), result.tokens)
+    return Usage(sum(reader.token_counts(read)), result.tokens)
 
 
 def _on_record(collection: Collection, answer: Answer) -> dict[str, MetadataValue]:

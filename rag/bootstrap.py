@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property, lru_cache, partial
 from threading import Lock
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from rag import errors
 from rag.answering import Answering, Policy
 from rag.domain import Box, Collection, Passage, Sampling
+from rag.engine_client import EngineClient
 from rag.fuse import convex, rrf
 from rag.kv_blocks import FolderKVBlocks, leftovers
 from rag.layout import Layout, boxes_for, load_layout
@@ -28,6 +29,8 @@ from rag.ports import (
     Verifiers,
 )
 from rag.readers import AdaptedReaders, OneReader
+from rag.remote_kv_blocks import SharedKVBlocks
+from rag.remote_readers import RemoteReaders
 from rag.retrieve import Fuse
 from rag.settings import Settings
 from rag.store.blobs import FolderBlobs
@@ -67,8 +70,19 @@ class Attest:
 
     @cached_property
     def kv_blocks(self) -> KVBlocks:
-        """What every process over the data folder keeps of passages, to have it forgotten."""
-        return FolderKVBlocks(self.settings.kv_folder)
+        """What every process over the data folder keeps of passages, and the engine wherever it
+        is, to have it forgotten."""
+        here, engine = FolderKVBlocks(self.settings.kv_folder), self.engine_client
+        return here if engine is None else SharedKVBlocks(here, engine)
+
+    @cached_property
+    def engine_client(self) -> EngineClient | None:
+        """The line to the engine's process; None where this process runs the model itself."""
+        own = self.settings
+        if own.engine_url is None:
+            return None
+        key = None if own.engine_key is None else own.engine_key.get_secret_value()
+        return EngineClient(own.engine_url, key)
 
     @cached_property
     def block_store(self) -> BlockStore:
@@ -98,6 +112,8 @@ class Attest:
 
     @cached_property
     def readers(self) -> Generators:
+        if self.engine_client is not None:
+            return RemoteReaders(self.engine_client)
         return AdaptedReaders(self.settings, self.store, lambda: self.block_store)
 
     @property
@@ -179,12 +195,13 @@ class Attest:
     def warm(self) -> None:
         """Load what the first question would wait for, and drop KV blocks that a killed process
         left of erased text. What cannot be loaded is logged: the question that needs it says so."""
-        try:
-            self.kv_blocks.forget_keys(leftovers(self.store, self.kv_blocks))
-            self.embedder.embed(["ready"])
-            self.readers.of(None)
-        except errors.AttestError as exc:
-            log.warning("models are not ready: %s", exc)
+        self.warm_reader()
+        _tried(lambda: self.embedder.embed(["ready"]))
+
+    def warm_reader(self) -> None:
+        """As `warm`, without what retrieves."""
+        _tried(lambda: self.kv_blocks.forget_keys(leftovers(self.store, self.kv_blocks)))
+        _tried(lambda: self.readers.of(None))
 
     def gauges(self) -> Mapping[str, float]:
         """Numbers of the engine and of the KV blocks, for metrics; of what was begun only."""
@@ -201,8 +218,17 @@ class Attest:
         readers = self.__dict__.get("readers")
         if isinstance(readers, AdaptedReaders):
             readers.close()
+        if (engine := self.__dict__.get("engine_client")) is not None:
+            engine.close()
         if "store" in self.__dict__:
             self.store.close()
+
+
+def _tried(work: Callable[[], object]) -> None:
+    try:
+        work()
+    except errors.AttestError as exc:
+        log.warning("models are not ready: %s", exc)
 
 
 def open_attest(settings: Settings) -> Attest:

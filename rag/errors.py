@@ -4,6 +4,7 @@
     +-- BadInput                the caller can mend it (HTTP 400/422, exit code 2 or 1)
     |   +-- EmptyQuestion
     |   +-- QuestionTooLong
+    |   +-- DoesNotFit          a prompt that is longer than the model reads; a ValueError too
     |   +-- BadName
     |   +-- UnsupportedParameter  of another house's API; `.parameter` names it
     |   +-- UnreadableDocument  a file that cannot be parsed; `.reason` says why
@@ -29,6 +30,7 @@
     |   +-- DiskFull
     |   +-- IndexUnreachable    the package index that carries the weights
     |   +-- IndexUnavailable  a search index stopped; it is built again from the database
+    |   +-- EngineUnavailable   the engine's process is away, or broke off
     |   +-- Busy                the queue is full; `.retry_after` seconds
     +-- ModelError
     |   +-- WeightsMissing      run `attest models pull`
@@ -64,6 +66,9 @@ class EmptyQuestion(BadInput): ...
 
 
 class QuestionTooLong(BadInput): ...
+
+
+class DoesNotFit(BadInput, ValueError): ...
 
 
 class BadName(BadInput): ...
@@ -142,6 +147,9 @@ class IndexUnreachable(Unavailable): ...
 
 
 class IndexUnavailable(Unavailable): ...
+
+
+class EngineUnavailable(Unavailable): ...
 
 
 class Busy(Unavailable):

@@ -106,6 +106,10 @@ class Generator(Protocol):
     @property
     def context_tokens(self) -> int: ...
     def count_tokens(self, text: str) -> int: ...
+    def token_counts(self, texts: Sequence[str]) -> Sequence[int]:
+        """`count_tokens` of each, at once where the reader is far away."""
+        ...
+
     def generate(
         self, passages: Sequence[str], question: str, sampling: Sampling, keep: bool = True
     ) -> Writing[Piece]:

@@ -77,6 +77,13 @@ class Settings(BaseSettings):
     answers_waiting: int = Field(64, ge=0, le=100_000)
     answers_waiting_each: int = Field(16, ge=0, le=100_000)
 
+    # the engine in a process of its own
+    engine_process: bool = False
+    engine_host: str = "127.0.0.1"
+    engine_port: int = Field(8810, ge=0, le=65535)
+    engine_url: str | None = None
+    engine_key: SecretStr | None = Field(None, min_length=16)
+
     # evaluation
     nightly_samples: Path | None = None
     nightly_at: str = "03:00"
@@ -96,6 +103,36 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"host {self.host} can be reached by others, but sign_in is 'none'; set "
                 "sign_in = 'local' and create a user with `attest users add`, or keep 127.0.0.1"
+            )
+        return self
+
+    @field_validator("engine_url")
+    @classmethod
+    def _an_address(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError(f"{value!r} is no address; write it like http://10.0.0.5:8810")
+        return value
+
+    @field_validator("engine_key")
+    @classmethod
+    def _fits_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        plain = "" if value is None else value.get_secret_value()
+        if not (plain.isascii() and (plain.isprintable() and " " not in plain)):
+            raise ValueError("letters, digits and signs of ASCII only, without spaces")
+        return value
+
+    @model_validator(mode="after")
+    def _open_engines_need_a_key(self) -> Settings:
+        if self.engine_host not in LOOPBACK and self.engine_key is None:
+            raise ValueError(
+                f"engine_host {self.engine_host} can be reached by others, but there is no "
+                "engine_key; set the same long secret for the engine and for whoever asks it, or "
+                "keep 127.0.0.1"
+            )
+        if self.engine_process and self.engine_url is not None:
+            raise ValueError(
+                "engine_process starts an engine here and engine_url names one elsewhere; set "
+                "either"
             )
         return self
 

@@ -1,15 +1,17 @@
 """`attest up`: everything on this machine, as child processes over one data folder.
 
 It takes the folder's lock, brings the database to this version's tables, starts the broker, the
-API, the worker, the scheduler and the pages, and waits until each answers. Then it watches: when a
-part dies, it says which and why, stops the others and ends; it restarts nothing silently. Should
-this process itself be killed, the guard ends its children.
+engine (where it is a process of its own), the API, the worker, the scheduler and the pages, and
+waits until each answers. Then it watches: when a part dies, it says which and why, stops the others
+and ends; it restarts nothing silently. Should this process itself be killed, the guard ends its
+children.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import secrets
 import socket
 import sys
 import time
@@ -127,11 +129,15 @@ class Up:
 
     # --- the parts -----------------------------------------------------------------------------
 
-    def _ports(self) -> tuple[int, int]:
+    def _ports(self) -> tuple[int, int, int]:
         host, settings = self.settings.host, self.settings
+        engine = 0
+        if settings.engine_process:
+            there, wanted = settings.engine_host, settings.engine_port
+            engine = free_port(there, wanted, "the engine", "engine_port")
         api = free_port(host, settings.api_port, "the API", "api_port")
         ui = free_port(host, settings.ui_port, "the pages", "ui_port") if self._with_ui else 0
-        return api, ui
+        return engine, api, ui
 
     def _start_broker(self) -> None:
         from ingestion.broker import Broker
@@ -140,13 +146,16 @@ class Up:
         if broker.pid is not None:
             self._guard.watch(broker.pid)
 
-    def _start_parts(self, api_port: int, ui_port: int) -> None:
+    def _start_parts(self, engine_port: int, api_port: int, ui_port: int) -> None:
         data = ["--data", str(self._folder)]
         python = [sys.executable, "-P", "-m"]
-        self._run("worker", [*python, "ingestion.worker", *data])
-        self._run("scheduler", [*python, "ingestion.scheduler", *data])
-        api = self._run("API", [*python, "rag.api.serve", *data, "--port", str(api_port)])
-        address = f"http://{ANYWHERE.get(self.settings.host, self.settings.host)}"
+        asking: dict[str, str] = {}
+        if self.settings.engine_process:
+            asking = self._start_engine([*python, "rag.engine_api.serve", *data], engine_port)
+        self._run("worker", [*python, "ingestion.worker", *data], asking)
+        self._run("scheduler", [*python, "ingestion.scheduler", *data], asking)
+        api = self._run("API", [*python, "rag.api.serve", *data, "--port", str(api_port)], asking)
+        address = f"http://{address_of(self.settings.host)}"
         self.addresses["API"] = f"{address}:{api_port}"
         if self._with_ui:
             env = {"ATTEST_API_URL": self.addresses["API"]}
@@ -155,6 +164,19 @@ class Up:
             self._until_ready(ui, f"{self.addresses['UI']}/_stcore/health")
         self._until_ready(api, f"{self.addresses['API']}/health")
         self._until_worker_serves()
+
+    def _start_engine(self, command: list[str], port: int) -> dict[str, str]:
+        """What those who ask it find in their environment. Without a key in the settings it gets
+        one for this run, so that no other user of this machine can use it."""
+        own = self.settings.engine_key
+        key = secrets.token_urlsafe(32) if own is None else own.get_secret_value()
+        host = self.settings.engine_host
+        url = f"http://{address_of(host)}:{port}"
+        child = self._run("engine", [*command, "--port", str(port)], {"ATTEST_ENGINE_KEY": key})
+        self.addresses["engine"] = url
+        self._until_ready(child, f"{url}/health", {"Authorization": f"Bearer {key}"})
+        asking = {"ENGINE_URL": url, "ENGINE_KEY": key, "ENGINE_PROCESS": "false"}
+        return {f"ATTEST_{name}": value for name, value in asking.items()}
 
     def _streamlit(self, port: int) -> list[str]:
         options = {
@@ -182,12 +204,12 @@ class Up:
         child.stop(STOP_WITHIN)
         self._guard.forget(child.pid)
 
-    def _until_ready(self, child: Child, url: str) -> None:
+    def _until_ready(self, child: Child, url: str, headers: dict[str, str] | None = None) -> None:
         until = time.monotonic() + READY_WITHIN
         while True:
             self._all_run()
             try:
-                if httpx.get(url, timeout=5.0, trust_env=False).is_success:
+                if httpx.get(url, headers=headers, timeout=5.0, trust_env=False).is_success:
                     return
             except httpx.HTTPError:
                 pass  # not listening yet
@@ -212,6 +234,11 @@ class Up:
         for child in self._children:
             if child.ended() is not None:
                 raise Unavailable(child.why())
+
+
+def address_of(host: str) -> str:
+    """Where this machine reaches what listens on `host`, as part of a URL."""
+    return ANYWHERE.get(host, f"[{host}]" if ":" in host else host)
 
 
 def free_port(host: str, port: int, whose: str, setting: str) -> int:

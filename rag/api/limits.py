@@ -14,10 +14,11 @@ JSON_BODY = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class BodyLimit:
-    """`upload` bytes for multipart forms, 1 MiB for everything else."""
+    """`upload` bytes for multipart forms, `json` for everything else."""
 
     app: ASGIApp
     upload: int
+    json: int = JSON_BODY
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -39,7 +40,7 @@ class BodyLimit:
     def _limit(self, headers: dict[bytes, bytes]) -> int:
         if headers.get(b"content-type", b"").startswith(b"multipart/form-data"):
             return self.upload + FORM_SLACK
-        return JSON_BODY
+        return self.json
 
 
 def _too_large(limit: int) -> str:

@@ -23,12 +23,13 @@ NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 @dataclass(frozen=True, slots=True)
 class LoopbackOnly:
     app: ASGIApp
+    what: str = "without sign-in the API"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket") or (reason := _why_not(scope)) is None:
             await self.app(scope, receive, send)
             return
-        error = NotPermitted(f"{reason}; without sign-in the API serves this machine only")
+        error = NotPermitted(f"{reason}; {self.what} serves this machine only")
         await refusal(scope["path"], 403, error_json(error))(scope, receive, send)
 
 

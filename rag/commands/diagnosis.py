@@ -36,6 +36,7 @@ def diagnose(attest: Attest, answers: int, progress: Callable[[str], None]) -> l
         "index": lambda: _indexes(attest),
         "quotes": lambda: _quotes(attest, answers),
         "broker": lambda: _broker(attest),
+        "engine": lambda: _engine(attest),
         "weights": lambda: _weights(attest),
         "adapters": lambda: _adapters(attest),
         "kv blocks": lambda: _kv_blocks(attest),
@@ -164,14 +165,34 @@ def _broker(attest: Attest) -> Iterator[Checked]:
         yield Checked("broker", "ok", "reachable")
 
 
+def _engine(attest: Attest) -> Iterator[Checked]:
+    """Where it is a process elsewhere: reachable, and with the weights for every collection."""
+    from rag.engine_wire import EngineHealth
+
+    if attest.engine_client is None:
+        return
+    there = attest.engine_client.get(EngineHealth, "/health")
+    detail = f"{attest.engine_client.url} answers, version {there.version}"
+    yield Checked("engine", "ok", detail)
+    with attest.store() as work:
+        asked = {each.name: each.id for each in work.collections.all()}
+    for name, id in asked.items():
+        try:
+            attest.readers.of(id)
+        except AttestError as exc:
+            yield Checked(f"engine: {name}", "broken", str(exc))
+
+
 def _weights(attest: Attest) -> Iterator[Checked]:
-    """There, and with the published hashes."""
+    """There, and with the published hashes; where the engine is a process elsewhere, the model is
+    there."""
     from models.catalogue import CATALOGUE
     from models.pull import located, verify
     from rag.model_errors import model_errors
 
     published = {entry.name for entry in CATALOGUE}
-    for name in (attest.settings.model, attest.settings.embedder):
+    own = attest.settings
+    for name in (own.embedder,) if own.engine_url is not None else (own.model, own.embedder):
         with model_errors():
             if name in published:
                 verify(name, attest.settings.model_folder)
@@ -182,11 +203,14 @@ def _weights(attest: Attest) -> Iterator[Checked]:
 
 
 def _adapters(attest: Attest) -> Iterator[Checked]:
-    """Every promoted one is there, with the hash it was registered by."""
+    """Every promoted one is there, with the hash it was registered by; an engine elsewhere looks at
+    its own when it is asked."""
     from models.lora import WEIGHTS
     from models.manifest import sha256_of
     from rag.adapters import weights_of
 
+    if attest.engine_client is not None:
+        return
     with attest.store() as work:
         held = [each for each in work.adapters.all() if each.state is AdapterState.PROMOTED]
     for adapter in held:

@@ -1,4 +1,4 @@
-"""`attest up` and `attest doctor`."""
+"""`attest up`, `attest engine` and `attest doctor`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,12 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     starting.add_argument("--without-ui", action="store_true")
     starting.set_defaults(run=up)
 
+    serving = commands.add_parser(
+        "engine", parents=[common], help="run the model alone, for an API elsewhere (engine_url)"
+    )
+    serving.add_argument("--port", type=int, metavar="PORT", help="0: any free one")
+    serving.set_defaults(run=engine)
+
     checking = commands.add_parser("doctor", parents=[common], help="check that all is well")
     checking.add_argument("--answers", type=int, default=200, help="recent answers to check")
     checking.set_defaults(run=doctor)
@@ -38,6 +44,20 @@ def up(asked: argparse.Namespace, terminal: Terminal) -> int:
         stop = "Ctrl-C stops it. Logs: " + str(settings.data / "logs")
         terminal.result(addresses, "\n".join(["Attest is up.", *lines, stop]))
         running.watch()
+    return 0
+
+
+def engine(asked: argparse.Namespace, terminal: Terminal) -> int:
+    """Until Ctrl-C (exit 0)."""
+    from rag.engine_api.serve import serve
+    from rag.up import address_of, free_port
+
+    settings = settings_for(asked)
+    wanted = settings.engine_port if asked.port is None else asked.port
+    port = free_port(settings.engine_host, wanted, "the engine", "engine_port")
+    address = f"http://{address_of(settings.engine_host)}:{port}"
+    terminal.result({"engine": address}, f"The engine serves {settings.model} at {address}.")
+    serve(settings, port)
     return 0
 
 

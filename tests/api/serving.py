@@ -85,14 +85,15 @@ def served(app: FastAPI) -> Iterator[str]:
 
 
 @contextmanager
-def posted(url: str, path: str, body: object) -> Iterator[socket.socket]:
+def posted(url: str, path: str, body: object, key: str = "") -> Iterator[socket.socket]:
     """A request whose reply is not read; leaving the block hangs up."""
     address = urlsplit(url)
     host, port = str(address.hostname), int(address.port or 80)
     raw = json.dumps(body).encode()
     head = (
         f"POST {path} HTTP/1.1\r\nHost: {host}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(raw)}\r\n\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(raw)}\r\n"
+        f"Authorization: Bearer {key}\r\n\r\n"
     )
     with socket.create_connection((host, port)) as line:
         line.sendall(head.encode() + raw)

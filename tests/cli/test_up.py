@@ -15,12 +15,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from rag.client import Client
 from rag.errors import BadSettings, Conflict
 from rag.up import free_port
 from tests.cli.test_process import gone, wait_until
+from tests.engine_house import furnish
 
 ENV = {"ATTEST_API_PORT": "0", "ATTEST_UI_PORT": "0", "ATTEST_WORKER_PROCESSES": "1"}
 
@@ -89,6 +91,26 @@ def test_it_serves_refuses_a_second_and_stops_cleanly(tmp_path: Path) -> None:
         for name, pid in pids.items():
             wait_until(f"{name} is gone", gone, pid)
         assert not (running.data / "up.json").exists()
+
+
+def test_an_engine_beside_the_api(tmp_path: Path) -> None:
+    data = furnish(tmp_path / "data")
+    with (data / "settings.toml").open("a", encoding="utf-8") as settings:
+        settings.write("engine_process = true\nengine_port = 0\n")
+    with up(data, "--without-ui") as running:
+        engine, api = running.addresses["engine"], running.pids()["rag.api.serve"]
+        assert httpx.get(f"{engine}/readers").status_code == 401, "it has a key of this run"
+        told = (Path("/proc") / str(api) / "environ").read_bytes().split(b"\0")
+        told_to = dict(entry.decode().split("=", 1) for entry in told if b"=" in entry)
+        assert told_to["ATTEST_ENGINE_URL"] == engine
+        key = told_to["ATTEST_ENGINE_KEY"]
+        held = {"Authorization": f"Bearer {key}"}
+        assert httpx.get(f"{engine}/readers", headers=held).json()["adapter"] == "none"
+        assert not any(key in log.read_text("utf-8") for log in (data / "logs").iterdir())
+        os.kill(running.pids()["rag.engine_api.serve"], signal.SIGKILL)
+        _, err = running.process.communicate(timeout=120)
+        assert running.process.returncode == 1
+        assert "the engine was killed by SIGKILL" in err
 
 
 def test_it_says_which_part_died_and_stops_the_rest(tmp_path: Path) -> None:
