@@ -6,10 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from rag.bootstrap import Attest
+from rag.ports import Store, Warmers
 
 _PAGE = 32  # chunks read at a time: seconds of work, so that what is encoded was live just before
 
@@ -24,7 +23,8 @@ class Warmed:
 
 
 def warm(
-    attest: Attest,
+    store: Store,
+    readers: Warmers,
     collection: str | None,
     stop: Callable[[], bool],
     progress: Callable[[int], None],
@@ -33,12 +33,12 @@ def warm(
     `progress` is told how many were made. Raises ModelError, UnknownAdapter, StoreUnavailable."""
     made, before = 0, None
     while not stop():
-        with attest.store() as work:
+        with store() as work:
             page = work.chunks.newest(_PAGE, before, collection)
         if not page:
             return Warmed(made, "done")
         for owner, chunks in groupby(page, lambda chunk: chunk.collection):
-            reader = attest.readers.of(owner)
+            reader = readers.of(owner)
             new, ended = reader.warm((chunk.text for chunk in chunks), stop)
             made += new
             progress(made)

@@ -45,16 +45,18 @@ class Warming:
 
     def run(self) -> str:
         """A round, if this is the time for one; says how it ended."""
+        if self._attest.settings.engine_url is not None:
+            return "the engine elsewhere has blocks of its own"
         if self._documents_wait():
             return "documents wait"
         if not idle(self._attest.settings.warm_load):
             return "the machine is busy"
         wanted = self._wanted()
-        if (wanted, self._attest.kv_blocks.mark()) == self._settled:
+        if (wanted, self._attest.own_kv_blocks.mark()) == self._settled:
             return "nothing is new"
         ended = self._round()
         if ended != "stopped":
-            self._settled = wanted, self._attest.kv_blocks.mark()
+            self._settled = wanted, self._attest.own_kv_blocks.mark()
         return ended
 
     def _round(self) -> str:

@@ -69,10 +69,15 @@ class Attest:
         return open_store(own.database, max_attempts=own.max_attempts, kv_blocks=self.kv_blocks)
 
     @cached_property
+    def own_kv_blocks(self) -> FolderKVBlocks:
+        """What every process over this data folder keeps of passages."""
+        return FolderKVBlocks(self.settings.kv_folder)
+
+    @cached_property
     def kv_blocks(self) -> KVBlocks:
         """What every process over the data folder keeps of passages, and the engine wherever it
         is, to have it forgotten."""
-        here, engine = FolderKVBlocks(self.settings.kv_folder), self.engine_client
+        here, engine = self.own_kv_blocks, self.engine_client
         return here if engine is None else SharedKVBlocks(here, engine)
 
     @cached_property

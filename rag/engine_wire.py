@@ -38,6 +38,7 @@ class ToGenerate:
     passages: list[str]
     question: str
     sampling: Sampling
+    keep: bool
 
 
 @dataclass(frozen=True, slots=True)

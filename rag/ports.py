@@ -117,6 +117,18 @@ class Generator(Protocol):
         that belongs to no live chunk, since nothing would tell when to forget it."""
         ...
 
+    def drops(
+        self, passages: Sequence[str], question: str, sentences: Sequence[tuple[str, Sequence[int]]]
+    ) -> Sequence[Sequence[float]]:
+        """For each sentence of an answer (its words, the markers after them) how far the
+        log-probability of its words falls without passage 1, 2, ... (nats). Raises ValueError when
+        the prompt does not fit the model."""
+        ...
+
+
+class Warmer(Generator, Protocol):
+    """A reader whose model runs in this process, so that it can work ahead."""
+
     def warm(
         self, texts: Iterable[str], stop: Callable[[], bool]
     ) -> tuple[int, Literal["done", "stopped", "full"]]:
@@ -125,12 +137,10 @@ class Generator(Protocol):
         why it ended."""
         ...
 
-    def drops(
-        self, passages: Sequence[str], question: str, sentences: Sequence[tuple[str, Sequence[int]]]
-    ) -> Sequence[Sequence[float]]:
-        """For each sentence of an answer (its words, the markers after them) how far the
-        log-probability of its words falls without passage 1, 2, ... (nats). Raises ValueError when
-        the prompt does not fit the model."""
+
+class Warmers(Protocol):
+    def of(self, collection: str | None) -> Warmer:
+        """The one that answers the questions of a collection (by id; None: of no collection)."""
         ...
 
 
@@ -238,18 +248,6 @@ class KVBlocks(Protocol):
 
     def forget_keys(self, keys: Iterable[str]) -> None:
         """As `forget`."""
-        ...
-
-    def sizes(self) -> Sequence[int]:
-        """Of each block on disk, in bytes."""
-        ...
-
-    def clear(self) -> None:
-        """Lose every block, in the memory of every process too. Raises StoreUnavailable."""
-        ...
-
-    def mark(self) -> str:
-        """Changes when blocks may have been lost other than for room or by an erasure."""
         ...
 
 

@@ -17,7 +17,7 @@ from rag import errors
 from rag.adapters import answering, weights_of
 from rag.domain import Adapter, adapter_identity
 from rag.model_errors import model_errors
-from rag.ports import Generator, Store
+from rag.ports import Generator, Store, Warmer
 from rag.settings import Settings
 
 if TYPE_CHECKING:
@@ -71,9 +71,9 @@ class AdaptedReaders:
         self._settings, self._store, self._blocks = settings, store, blocks
         self._passages_only = passages_only
         self._lock = RLock()
-        self._readers: OrderedDict[Weights | None, Generator] = OrderedDict()
+        self._readers: OrderedDict[Weights | None, Warmer] = OrderedDict()
 
-    def of(self, collection: str | None) -> Generator:
+    def of(self, collection: str | None) -> Warmer:
         return self._reader(self.chosen(collection))
 
     def named(self, adapter: str) -> Generator:
@@ -139,7 +139,7 @@ class AdaptedReaders:
         others = [shipped(own), forced(own) if own.adapter != DEFAULT else None]
         return [*there, *(weights for weights in others if weights is not None)]
 
-    def _reader(self, weights: Weights | None) -> Generator:
+    def _reader(self, weights: Weights | None) -> Warmer:
         with self._lock:
             if weights not in self._readers:
                 merges = self._settings.merge_adapter and not self._passages_only
@@ -170,7 +170,7 @@ def load_base(settings: Settings) -> Checkpoint:
         return load(located(settings.model, settings.model_folder), dtype, device)
 
 
-def read(engine: Engine, weights: Weights | None, merge: bool = True) -> Generator:
+def read(engine: Engine, weights: Weights | None, merge: bool = True) -> Warmer:
     """The engine's model with one adapter, merged or not. Raises the errors of `models`:
     WeightsCorrupt too when the file is not the one that was registered."""
     from models.lora import WEIGHTS, describe_adapter, load_adapter

@@ -124,9 +124,9 @@ class RemoteReader:
         return [known[key] for key in keys]
 
     def generate(
-        self, passages: Sequence[str], question: str, sampling: Sampling
+        self, passages: Sequence[str], question: str, sampling: Sampling, keep: bool = True
     ) -> Writing[Piece]:
-        asked = ToGenerate(self._named, list(passages), question, sampling)
+        asked = ToGenerate(self._named, list(passages), question, sampling, keep)
         for pieces in self._engine.stream(list[SentPiece], "/generate", asked):
             yield from pieces
 

@@ -1,4 +1,4 @@
-"""`attest kv`: the KV blocks of passages that are kept on disk; for administrators."""
+"""`attest kv`: the KV blocks of passages that are kept in this data folder; for administrators."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def warm(asked: argparse.Namespace, terminal: Terminal) -> int:
     until = time.monotonic() + (float("inf") if asked.seconds is None else asked.seconds)
     with opened(asked) as attest:
         _administer(asked, attest)
-        attest.readers = AdaptedReaders(
+        readers = AdaptedReaders(
             attest.settings, attest.store, lambda: attest.block_store, passages_only=True
         )
         collection = None
@@ -52,11 +52,13 @@ def warm(asked: argparse.Namespace, terminal: Terminal) -> int:
             with attest.store() as work:
                 collection = work.collections.named(asked.collection).id
         done = make(
-            attest,
+            attest.store,
+            readers,
             collection,
             lambda: time.monotonic() > until,
             lambda made: terminal.progress(f"{made} KV blocks made"),
         )
+        readers.close()
     document: Json = {"made": done.blocks, "ended": done.ended}
     terminal.result(document, f"{done.blocks} KV blocks made: {ENDS[done.ended]}")
     return 0
@@ -67,7 +69,8 @@ def show(asked: argparse.Namespace, terminal: Terminal) -> int:
 
     with opened(asked) as attest:
         _administer(asked, attest)
-        sizes, found = attest.kv_blocks.sizes(), covered(attest.store, attest.kv_blocks)
+        blocks = attest.own_kv_blocks
+        sizes, found = blocks.sizes(), covered(attest.store, blocks)
         budget = attest.settings.kv_disk_bytes
     chunks = sum(each.chunks for each in found)
     share = sum(each.with_block for each in found) / chunks if chunks else None
@@ -88,8 +91,8 @@ def show(asked: argparse.Namespace, terminal: Terminal) -> int:
 def clear(asked: argparse.Namespace, terminal: Terminal) -> int:
     with opened(asked) as attest:
         _administer(asked, attest)
-        count = len(attest.kv_blocks.sizes())
-        attest.kv_blocks.clear()
+        count = len(attest.own_kv_blocks.sizes())
+        attest.own_kv_blocks.clear()
     terminal.result({"cleared": count}, f"{count} KV blocks removed; questions make them again")
     return 0
 

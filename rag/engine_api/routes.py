@@ -70,7 +70,8 @@ async def generate(body: ToGenerate, here: Here) -> Speaking:
     """Lines of JSON, see `Speaking`."""
 
     def start() -> Writing[Piece]:
-        return here.reader(body.reader).generate(body.passages, body.question, body.sampling)
+        own = here.reader(body.reader)
+        return own.generate(body.passages, body.question, body.sampling, body.keep)
 
     return Speaking(here.turnstile, start)
 

@@ -129,7 +129,7 @@ def test_only_administrators_touch_blocks(attest: Attest) -> None:
 
 def test_the_newest_come_first_until_it_is_stopped(attest: Attest) -> None:
     over: list[int] = []
-    done = warm(attest, None, lambda: bool(warmed(attest)), over.append)
+    done = warm(attest.store, attest.readers, None, lambda: bool(warmed(attest)), over.append)
     assert (done.blocks, done.ended, over) == (1, "stopped", [1])
     assert warmed(attest) == {"25th"}
 
@@ -146,7 +146,7 @@ def test_what_is_deleted_while_it_is_warmed_is_not_kept(attest: Attest) -> None:
             changes.delete_document(attest.store, WHO, pay.id)
         return False
 
-    done = warm(attest, None, delete_on_the_way, lambda made: None)
+    done = warm(attest.store, attest.readers, None, delete_on_the_way, lambda made: None)
     assert (done.blocks, done.ended) == (1, "done")
     assert len(attest.kv_blocks.keys()) == 1
     assert warmed(attest) == {"27"}
@@ -154,8 +154,8 @@ def test_what_is_deleted_while_it_is_warmed_is_not_kept(attest: Attest) -> None:
 
 def test_a_full_disk_ends_it(attest: Attest, weights: dict[str, object]) -> None:
     """A second block would leave less than a fifth of the budget to questions."""
-    one = warm(attest, None, lambda: bool(warmed(attest)), lambda made: None)
-    (size,) = attest.kv_blocks.sizes()
+    one = warm(attest.store, attest.readers, None, lambda: bool(warmed(attest)), lambda made: None)
+    (size,) = attest.own_kv_blocks.sizes()
     small = load_settings(attest.settings.data, kv_disk_bytes=2 * size)
     tight = open_attest(small)
     done = warm(tight, None, lambda: False, lambda made: None)
