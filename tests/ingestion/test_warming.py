@@ -158,7 +158,7 @@ def test_a_full_disk_ends_it(attest: Attest, weights: dict[str, object]) -> None
     (size,) = attest.own_kv_blocks.sizes()
     small = load_settings(attest.settings.data, kv_disk_bytes=2 * size)
     tight = open_attest(small)
-    done = warm(tight, None, lambda: False, lambda made: None)
+    done = warm(tight.store, tight.readers, None, lambda: False, lambda made: None)
     tight.close()
     assert one.blocks == 1
     assert (done.blocks, done.ended) == (0, "full")
@@ -167,7 +167,7 @@ def test_a_full_disk_ends_it(attest: Attest, weights: dict[str, object]) -> None
 
 def test_weights_that_read_everything_at_once_have_none(attest: Attest, tmp_path: Path) -> None:
     whole = open_attest(load_settings(attest.settings.data, adapter="none"))
-    done = warm(whole, None, lambda: False, lambda made: None)
+    done = warm(whole.store, whole.readers, None, lambda: False, lambda made: None)
     whole.close()
     assert (done.blocks, done.ended) == (0, "done")
     assert not list(attest.settings.kv_folder.rglob("*.kv"))
