@@ -13,7 +13,18 @@ from rag.cli import main, parse
 from rag.commands.ingest import walk
 from rag.errors import BadInput
 
-COMMANDS = ("up", "doctor", "models", "ingest", "ask", "search", "replay", "collections", "text")
+COMMANDS = (
+    "up",
+    "doctor",
+    "models",
+    "ingest",
+    "ask",
+    "search",
+    "replay",
+    "collections",
+    "text",
+    "kv",
+)
 
 
 @pytest.mark.parametrize(
