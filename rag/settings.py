@@ -166,6 +166,20 @@ class Settings(BaseSettings):
         return self.data / "models"
 
 
+class _Given(Settings):
+    """Settings of these values and nothing else: the environment was read already."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        *others: PydanticBaseSettingsSource,
+        **named: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
 def load_settings(data: Path | None = None, **overrides: Any) -> Settings:
     """Settings from the environment, `<data>/settings.toml` and `overrides`, in that order of
     strength from the middle out: file < environment < overrides. Raises BadSettings."""
@@ -174,7 +188,6 @@ def load_settings(data: Path | None = None, **overrides: Any) -> Settings:
         path = folder / "settings.toml"
         values: dict[str, Any] = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
         read = Settings(**values, data=folder)
-        forced = {"data": folder} | overrides
-        return Settings.model_validate(read.model_dump() | forced) if forced else read
+        return _Given(**read.model_dump() | overrides) if overrides else read
     except (ValidationError, tomllib.TOMLDecodeError, OSError) as exc:
         raise BadSettings(f"settings cannot be used: {exc}") from exc
