@@ -22,7 +22,7 @@ from models.tokenizer import Tokenizer
 from rag.domain import Sampling
 from rag.readers import SHIPPED_ADAPTERS, Weights, read
 
-MEMORY = 256 * 2**20  # of KV blocks, as the settings have it
+MEMORY, DISK = 256 * 2**20, 2 * 2**30  # of KV blocks, as the settings have it
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +100,9 @@ class Ours:
         """The weights are every row's; they go with the process."""
 
 
-def loaded(folder: Path, model: str, threads: int) -> Loaded:
-    """Raises the errors of `models`; WeightsMissing for a checkpoint that is no GGUF file, which
-    not every peer could read."""
+def loaded(folder: Path, model: str, threads: int, keep: Path | None = None) -> Loaded:
+    """`keep`: KV blocks are kept there too, as the settings have it. Raises the errors of `models`;
+    WeightsMissing for a checkpoint that is no GGUF file, which not every peer could read."""
     torch.set_num_threads(threads)
     weights = located(model, folder)
     found = sorted(weights.glob("*.gguf"))
@@ -110,5 +110,5 @@ def loaded(folder: Path, model: str, threads: int) -> Loaded:
         raise WeightsMissing(f"{weights} holds no GGUF file for the peers to read")
     base = load(weights, choose_dtype("auto", torch.device("cpu")))
     adapter = SHIPPED_ADAPTERS / model
-    blocks = BlockStore(None, MEMORY, 0)
+    blocks = BlockStore(keep, MEMORY, 0 if keep is None else DISK)
     return Loaded(Engine(base, blocks), blocks, adapter if adapter.is_dir() else None, found[0])

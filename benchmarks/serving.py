@@ -59,7 +59,8 @@ def _two(found: dict[str, float] | None, first: str, second: str, width: int) ->
 
 def run(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """What was measured, as it is written to `--out`. Raises AttestError, ModelError."""
-    weights = loaded(asked.weights, asked.model, asked.threads)
+    weights = loaded(asked.weights, asked.model, asked.threads, folder / "kv")
+    weights.blocks.clear()  # `--keep` may hold those of an earlier run
     questions = drawn(asked.dev, weights.tokenizer, asked.questions, asked.seed)
     requests = served(questions, REQUESTS, asked.seed)
     print(f"requests {sha256(requests)}", flush=True)

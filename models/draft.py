@@ -33,6 +33,8 @@ class Lookup:
         if found is None:
             return ()
         self.copied, at = found
+        if best[0] == 1 and len(self._after[written[-1]]) > 1:
+            most = min(most, 1)  # one common word in several places says little
         return self._passages[self.copied][at : at + most]
 
     def _shared(self, written: Sequence[int], number: int, at: int) -> int:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from models.attention import attend
+from models.attention import attend, hidden
 from models.config import ModelConfig
 from models.errors import WeightsCorrupt
 from models.kernels import Between
@@ -140,6 +140,10 @@ class Transformer(nn.Module):
         self.requires_grad_(False)
 
     @property
+    def _groups(self) -> int:
+        return self.config.heads // self.config.kv_heads
+
+    @property
     def dtype(self) -> torch.dtype:
         return self.embedding.weight.dtype
 
@@ -167,6 +171,9 @@ class Transformer(nn.Module):
             seen = causal(past, tokens, ids.device)[None] if mask is None else mask
             seen = seen[:, None]
             near = windowed(seen, past, tokens, self.config.window)
+            if not torch.is_autocast_enabled(ids.device.type):  # which may want another type
+                seen = hidden(seen, self._groups, self.dtype)
+                near = None if near is None else hidden(near, self._groups, self.dtype)
         x = self.embedding(ids)
         for i, layer in enumerate(self.layers):
             close = near is not None and i >= self.config.windowed_from

@@ -23,7 +23,7 @@ from models.engine.few import Few, can_be_fused
 from models.engine.pool import CachePool
 from models.engine.ragged import Ragged
 from models.engine.reader import Reader, make_reader
-from models.engine.request import GUESSES, Answer, Passage, Request
+from models.engine.request import Answer, Passage, Request
 from models.engine.weights import merged, pack, packs
 from models.errors import Busy, EngineStopped
 from models.hardware import give_back_memory
@@ -363,8 +363,9 @@ class Engine:
                 break
             right += 1
         answer.cache.rewind(answer.cache.length - len(guessed) + right)
+        answer.learn(right)
         answer.pending = [token]
-        answer.guessed = tuple(writer.guess(GUESSES))
+        answer.guessed = tuple(writer.guess(answer.worth))
 
     def _end(self, answers: Iterable[Answer], error: BaseException | None = None) -> None:
         for answer in list(answers):

@@ -16,6 +16,12 @@ def test_the_longest_common_end_decides() -> None:
     assert list(Lookup([[7, 2, 9], [1, 2, 3]]).guess([0, 2], 2)) == [9]  # else the first
 
 
+def test_one_word_that_stands_in_several_places_gives_one_guess() -> None:
+    lookup = Lookup([[7, 2, 9, 9], [1, 2, 3, 4, 5]])
+    assert list(lookup.guess([2], 3)) == [9]
+    assert list(lookup.guess([1], 3)) == [2, 3, 4]
+
+
 def test_what_occurs_nowhere_and_a_passage_s_end_give_nothing() -> None:
     lookup = Lookup([[1, 2]])
     assert not lookup.guess([], 3)
