@@ -205,7 +205,7 @@ def test_a_full_line_is_refused_and_who_leaves_it_makes_room(
     writing = [reader.generate(PASSAGES, QUESTION, LONG) for _ in range(ROW)]
     for pieces in writing:
         next(pieces)
-    asked = ToGenerate(Named(reader.model, reader.adapter), PASSAGES, QUESTION, SHORT)
+    asked = ToGenerate(Named(reader.model, reader.adapter), PASSAGES, QUESTION, SHORT, True)
     with ExitStack() as waiting:
         for _ in range(ROW):
             waiting.enter_context(posted(url, "/generate", to_json(asked), KEY))
