@@ -14,10 +14,8 @@ with a bootstrap 95% interval over the questions; above 1 ours is faster.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -26,13 +24,12 @@ from typing import Any
 
 from benchmarks.comparing import Asked, spread
 from benchmarks.machine import machine
+from benchmarks.measuring import measured
 from benchmarks.ours import Ours, loaded
 from benchmarks.peers.chosen import named, prepared, single
 from benchmarks.peers.peer import Framing, Peer, PeerFailed
 from benchmarks.reporting import FREE, SHAPED, summed_up, table
 from benchmarks.workload import Question, drawn, sha256, shaped
-from models.errors import ModelError
-from rag.errors import AttestError
 
 MODEL = "smollm2-135m-instruct"
 PAUSE = 0.05  # seconds: threads of the last engine that still spin are not the next one's
@@ -109,19 +106,10 @@ class Turns:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     asked = options().parse_args(arguments)
-    print(machine(), flush=True)
-    with tempfile.TemporaryDirectory(prefix="attest-engine-") as thrown_away:
-        try:
-            measured = run(asked, asked.keep or Path(thrown_away))
-        except (AttestError, ModelError) as exc:
-            print(f"The benchmark FAILED: {exc}", file=sys.stderr)
-            return 1
-    if asked.out:
-        asked.out.write_text(json.dumps(measured, indent=1), "utf-8")
-    print(table(measured["rows"], asked.answer_tokens))
-    for name, why in measured["missing"].items():
-        print(f"NOT MEASURED: {name}: {why}")
-    load = measured["load"]
+    found = measured(asked, run, lambda rows: table(rows, asked.answer_tokens))
+    if found is None:
+        return 1
+    load = found["load"]
     print(f"load average: median {load['median']:.1f}, 95th {load['p95']:.1f}")
     return 0
 

@@ -13,22 +13,19 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.engine import MODEL
 from benchmarks.machine import machine
+from benchmarks.measuring import measured
 from benchmarks.ours import Ours, loaded
 from benchmarks.peers.chosen import named, prepared, serving
 from benchmarks.peers.peer import Framing, Served
 from benchmarks.users import Round, asked_by_users, summed_up
 from benchmarks.workload import drawn, served, sha256
-from models.errors import ModelError
-from rag.errors import AttestError
 
 REQUESTS = 5000  # drawn ahead; a longer run begins again
 SLOTS = 16
@@ -95,19 +92,7 @@ def run(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     asked = options().parse_args(arguments)
-    print(machine(), flush=True)
-    with tempfile.TemporaryDirectory(prefix="attest-serving-") as thrown_away:
-        try:
-            measured = run(asked, asked.keep or Path(thrown_away))
-        except (AttestError, ModelError) as exc:
-            print(f"The benchmark FAILED: {exc}", file=sys.stderr)
-            return 1
-    if asked.out:
-        asked.out.write_text(json.dumps(measured, indent=1), "utf-8")
-    print(table(measured["rows"]))
-    for name, why in measured["missing"].items():
-        print(f"NOT MEASURED: {name}: {why}")
-    return 0
+    return 1 if measured(asked, run, table) is None else 0
 
 
 def options() -> argparse.ArgumentParser:

@@ -203,16 +203,19 @@ def _adapted(x: Any, y: Any, own: Any, layer: Any, projection: Any, at: Any, ran
                 bfloat16_add(h, b + rank * size * 2, out, size)
 
 
+@njit(fastmath=True, inline="always")
+def _silu(x: Any) -> Any:
+    shrunk = _exp(-abs(x))
+    return x * (np.float32(1) if x >= 0 else shrunk) / (np.float32(1) + shrunk)
+
+
 @njit(fastmath=True)
 def _gated(both: Any, out: Any) -> None:
     """out = silu(gate) * up; both holds the gates, then the ups, of each row."""
     width = out.shape[1]
     for row in range(out.shape[0]):
         for i in range(width):
-            gate = both[row, i]
-            shrunk = _exp(-abs(gate))
-            sigmoid = (np.float32(1) if gate >= 0 else shrunk) / (np.float32(1) + shrunk)
-            out[row, i] = gate * sigmoid * both[row, width + i]
+            out[row, i] = _silu(both[row, i]) * both[row, width + i]
 
 
 @njit(fastmath=True)
@@ -329,9 +332,7 @@ def gate(both: Any, out: Any) -> None:
     for row in prange(out.shape[0]):
         for i in range(width):
             given, up = from_bfloat16(both[row, i]), from_bfloat16(both[row, width + i])
-            shrunk = _exp(-abs(given))
-            sigmoid = (np.float32(1) if given >= 0 else shrunk) / (np.float32(1) + shrunk)
-            out[row, i] = to_bfloat16(given * sigmoid * up)
+            out[row, i] = to_bfloat16(_silu(given) * up)
 
 
 def keep_compiled() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rag.domain import Sampling
 
@@ -68,17 +68,6 @@ class BlockKeys:
     """Of KV blocks: the sha256 of the texts, never the texts."""
 
     keys: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class SentPiece:
-    """One `rag.ports.Piece` on the wire."""
-
-    text: str
-    tokens: int
-    logprob: float
-    refusal: float = 0.0
-    timings: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

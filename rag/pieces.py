@@ -30,8 +30,8 @@ def wanted(pieces: Generator[Piece], gone: Gone) -> Generator[Piece]:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
-    """A piece with another text."""
+class PlainPiece:
+    """A piece by itself: with its text cut, or come from elsewhere."""
 
     text: str
     tokens: int
@@ -50,9 +50,9 @@ def before(pieces: Generator[Piece], stop: Sequence[str]) -> Generator[Piece]:
             held += piece.text
             found = [at for at in map(held.find, stop) if at >= 0]
             sure = min(found) if found else max(0, len(held) - longest)
-            yield Cut(held[:sure], piece.tokens, piece.logprob, piece.refusal, piece.timings)
+            yield PlainPiece(held[:sure], piece.tokens, piece.logprob, piece.refusal, piece.timings)
             if found:
                 return
             held = held[sure:]
     if held:
-        yield Cut(held, 0, 0.0)
+        yield PlainPiece(held, 0, 0.0)

@@ -15,13 +15,13 @@ from rag.engine_client import LONG_REPLY, EngineClient
 from rag.engine_wire import (
     Named,
     ReaderCard,
-    SentPiece,
     Spoken,
     ToAttribute,
     ToCount,
     ToGenerate,
 )
 from rag.errors import EngineUnavailable
+from rag.pieces import PlainPiece
 from rag.ports import Generator, Piece
 
 _COUNTS_KEPT = 50_000  # of texts; about 10 MB
@@ -127,7 +127,7 @@ class RemoteReader:
         self, passages: Sequence[str], question: str, sampling: Sampling, keep: bool = True
     ) -> Writing[Piece]:
         asked = ToGenerate(self._named, list(passages), question, sampling, keep)
-        for pieces in self._engine.stream(list[SentPiece], "/generate", asked):
+        for pieces in self._engine.stream(list[PlainPiece], "/generate", asked):
             yield from pieces
 
     def drops(

@@ -291,8 +291,6 @@ class Engine:
 
     def _fill(self, answer: Answer) -> None:
         """Encode the first passage that has no block, unless someone else has done so meanwhile."""
-        if None not in answer.blocks:
-            return
         at, reader = answer.blocks.index(None), answer.request.reader
         passage = answer.request.passages[at]
         key = BlockKey(reader.reading, passage.text)

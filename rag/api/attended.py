@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from threading import Event as Flag
@@ -10,7 +12,8 @@ from typing import TypeVar
 
 import anyio
 from starlette.requests import ClientDisconnect
-from starlette.types import Receive
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from rag.answering import Event
 from rag.api.parts import Parts
@@ -42,6 +45,26 @@ async def attended(receive: Receive, gone: Flag, work: Callable[[], Awaitable[T]
         finally:
             watching.cancel()
     raise ClientDisconnect
+
+
+class Spoken(Response):
+    """Sent while it is made. When the client hangs up, at any time, `gone` is set for whoever makes
+    it, and the rest is cancelled."""
+
+    def __init__(self, media_type: str, log: logging.Logger) -> None:
+        self.status_code, self.media_type, self.background = 200, media_type, None
+        self.init_headers({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        self._log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        gone = Flag()
+        try:
+            await attended(receive, gone, lambda: self._speak(gone, send))
+        except ClientDisconnect:
+            self._log.info("%s: the client hung up", scope["path"])
+
+    @abstractmethod
+    async def _speak(self, gone: Flag, send: Send) -> None: ...
 
 
 @asynccontextmanager

@@ -7,10 +7,9 @@ import sys
 from pathlib import Path
 from threading import Thread
 
-import uvicorn
-
 from ingestion.queue import CeleryQueue
 from rag.api.app import make_app
+from rag.api.listening import listen
 from rag.bootstrap import open_attest
 from rag.errors import AttestError
 from rag.settings import load_settings
@@ -31,16 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     Thread(target=attest.warm, name="warm", daemon=True).start()
     port = settings.api_port if asked.port is None else asked.port
     try:
-        # Forwarded-for headers are not believed: the peer's address is the peer's address.
-        uvicorn.run(
-            app,
-            host=settings.host,
-            port=port,
-            log_level="warning",
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=5,  # seconds; answers being streamed are cut then
-        )
+        listen(app, settings.host, port)
     finally:
         attest.close()
     return 0

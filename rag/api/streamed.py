@@ -6,12 +6,10 @@ import logging
 from threading import Event as Flag
 from typing import Protocol
 
-from starlette.requests import ClientDisconnect
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Send
 
 from rag.answering import Event
-from rag.api.attended import Start, answering, attended
+from rag.api.attended import Spoken, Start, answering
 from rag.api.parts import Parts
 from rag.domain import Principal
 from rag.errors import AttestError
@@ -30,21 +28,13 @@ class Voice(Protocol):
         ...
 
 
-class Streamed(Response):
+class Streamed(Spoken):
     """What fails before the first event has its own status; what fails later is said in the stream.
     When the client hangs up, at any time, the work is stopped and the seat given back."""
 
     def __init__(self, here: Parts, who: Principal, start: Start, voice: Voice) -> None:
-        self.status_code, self.media_type, self.background = 200, voice.media_type, None
-        self.init_headers({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        super().__init__(voice.media_type, log)
         self._here, self._who, self._start, self._voice = here, who, start, voice
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        gone = Flag()
-        try:
-            await attended(receive, gone, lambda: self._speak(gone, send))
-        except ClientDisconnect:
-            log.info("%s: the client hung up", scope["path"])
 
     async def _speak(self, gone: Flag, send: Send) -> None:
         async with answering(self._here, self._who, gone, self._start) as events:

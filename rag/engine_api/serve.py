@@ -7,8 +7,7 @@ import sys
 from pathlib import Path
 from threading import Thread
 
-import uvicorn
-
+from rag.api.listening import listen
 from rag.bootstrap import open_attest
 from rag.engine_api.app import make_engine_app
 from rag.errors import AttestError
@@ -36,15 +35,7 @@ def serve(settings: Settings, port: int) -> None:
     app = make_engine_app(attest)
     Thread(target=attest.warm_reader, name="warm", daemon=True).start()
     try:
-        uvicorn.run(
-            app,
-            host=settings.engine_host,
-            port=port,
-            log_level="warning",
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=5,  # seconds; answers being written are cut then
-        )
+        listen(app, settings.engine_host, port)
     finally:
         attest.close()
 

@@ -10,15 +10,14 @@ from collections.abc import Generator as Writing
 from threading import Event as Flag
 
 import anyio
-from starlette.requests import ClientDisconnect
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Send
 
-from rag.api.attended import attended
+from rag.api.attended import Spoken
 from rag.api.turnstile import Turnstile
 from rag.engine_api.crossing import Crossing, Item
-from rag.engine_wire import BEAT, SentPiece
+from rag.engine_wire import BEAT
 from rag.errors import AttestError, Busy
+from rag.pieces import PlainPiece
 from rag.ports import Piece
 from rag.wire import error_json, to_json
 
@@ -26,24 +25,14 @@ log = logging.getLogger("attest.engine")
 ALL = "all"  # whoever holds the key stands in one line; who is served first the API has decided
 
 
-class Speaking(Response):
+class Speaking(Spoken):
     """`{"data": [piece, ...]}` for what was written since the last line, an empty line where
     nothing was for a while, last `{"end": true}` or an error. What fails before the first line has
     its own status. When the client hangs up, in the line or later, the work is stopped."""
 
-    media_type = "application/x-ndjson"
-
     def __init__(self, turnstile: Turnstile, start: Callable[[], Writing[Piece]]) -> None:
-        self.status_code, self.background = 200, None
-        self.init_headers({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        super().__init__("application/x-ndjson", log)
         self._turnstile, self._start = turnstile, start
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        gone = Flag()
-        try:
-            await attended(receive, gone, lambda: self._speak(gone, send))
-        except ClientDisconnect:
-            log.info("%s: the client hung up", scope["path"])
 
     async def _speak(self, gone: Flag, send: Send) -> None:
         crossing, place = Crossing(), anyio.CancelScope()
@@ -81,7 +70,7 @@ def _lines(items: list[Item]) -> tuple[bytes, bool]:
     """And whether they are the last."""
     ends = [item for item in items if item is None or isinstance(item, AttestError)]
     pieces = [item for item in items if item is not None and not isinstance(item, AttestError)]
-    sent = [SentPiece(p.text, p.tokens, p.logprob, p.refusal, p.timings) for p in pieces]
+    sent = [PlainPiece(p.text, p.tokens, p.logprob, p.refusal, p.timings) for p in pieces]
     lines = [json.dumps({"data": to_json(sent)})] if sent else []
     lines += [json.dumps({"end": True} if end is None else error_json(end)) for end in ends]
     return "".join(f"{line}\n" for line in lines or [""]).encode("ascii"), bool(ends)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,9 +18,9 @@ from models.engine.engine import Engine
 from models.generator import TransformerGenerator
 from models.kv import KVCache, Recorder
 from models.lora import load_adapter
-from models.transformer import Transformer, causal
+from models.transformer import causal
 from rag.domain import Sampling
-from tests.models.test_blocks import TINY
+from tests.models.tiny import TINY, tiny
 
 SHIPPED = Path(models.__file__).parent / "adapters" / "smollm2-135m-instruct"
 PASSAGES = [
@@ -84,16 +83,6 @@ def test_leaving_out_equals_a_past_that_never_held_the_passage(
         logits[0, 0] = float("-inf")
         wanted = logits.log_softmax(-1)[torch.arange(3), torch.tensor(answer)]
         assert torch.allclose(row, wanted, atol=1e-4)
-
-
-@cache
-def tiny() -> Transformer:
-    torch.manual_seed(5)
-    model = Transformer(TINY)
-    for parameter in model.parameters():
-        if parameter.dim() > 1:
-            torch.nn.init.normal_(parameter, std=0.15)
-    return model.eval()
 
 
 @pytest.fixture(scope="module")

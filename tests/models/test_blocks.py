@@ -11,34 +11,15 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from models.blocks import encode, encode_blocks, join
-from models.config import ModelConfig
 from models.kv import KVCache, Recorder
 from models.rope import angles, rotate
 from models.transformer import Transformer
-
-TINY = ModelConfig(
-    vocab_size=97,
-    width=32,
-    layers=3,
-    heads=4,
-    kv_heads=2,
-    head_width=8,
-    ffn_width=48,
-    norm_eps=1e-5,
-    rope_theta=10_000.0,
-    positions=512,
-    tied=True,
-)
+from tests.models.tiny import TINY, tiny
 
 
 @pytest.fixture(scope="module")
 def model() -> Transformer:
-    torch.manual_seed(5)
-    model = Transformer(TINY)
-    for parameter in model.parameters():
-        if parameter.dim() > 1:
-            torch.nn.init.normal_(parameter, std=0.15)
-    return model.eval()
+    return tiny()
 
 
 def block_mask(lengths: list[int]) -> Tensor:

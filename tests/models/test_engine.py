@@ -21,7 +21,6 @@ from models.block_key import BlockKey, text_key
 from models.block_store import BlockStore
 from models.blocks import KVBlock, encode, encode_blocks, join
 from models.checkpoint import Checkpoint
-from models.config import ModelConfig
 from models.engine.engine import Engine, Limits
 from models.engine.reader import Reader
 from models.engine.request import Passage, Request
@@ -32,18 +31,9 @@ from models.lora import Adapter, LoraConfig
 from models.piece import Piece
 from models.transformer import Transformer
 from tests.models.block_making import same
-from tests.models.test_blocks import TINY
+from tests.models.tiny import TINY, tiny
 
 PREFIX = (1, 2, 3)
-
-
-def tiny(config: ModelConfig = TINY) -> Transformer:
-    torch.manual_seed(5)
-    model = Transformer(config)
-    for parameter in model.parameters():
-        if parameter.dim() > 1:
-            torch.nn.init.normal_(parameter, std=0.15)
-    return model.eval()
 
 
 def kept() -> BlockStore:
