@@ -68,7 +68,8 @@ def _publish(
     at = 0
     for item in items:
         end = at + len(item.text)
-        chunks.append(Chunk(chunk_id(sha, at, end), sha, at, end, item.text))
+        path = (item.title,) if item.title else ()
+        chunks.append(Chunk(chunk_id(sha, at, end), sha, at, end, item.text, path))
         at = end + 1
     publication = Publication(
         version=sha,

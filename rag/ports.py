@@ -211,6 +211,7 @@ class Row:
     readers: frozenset[str] | None  # None: whoever may read the collection
     metadata: Mapping[str, MetadataValue]
     text: str  # what is indexed: title, heading path and the chunk's text
+    own: int  # where in `text` the words under title and headings begin
     vector: NDArray[np.float32]
 
 

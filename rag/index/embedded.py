@@ -18,6 +18,7 @@ from rag.index.ranked import Ranked
 from rag.index.reference import RankBm25Lexical
 from rag.index.rows import RowTable
 from rag.index.tantivy_lexical import TantivyLexical
+from rag.index.terms import terms
 from rag.ports import Delta, Store
 
 LexicalName = Literal["tantivy", "rank_bm25"]
@@ -108,7 +109,7 @@ class EmbeddedIndex:
         held.rows.check(delta.born)
         vectors = held.dense.matrix(delta.born)
         if delta.born:
-            held.lexical.add([analyse(row.text) for row in delta.born])
+            held.lexical.add([terms(row) for row in delta.born])
         with self._lock.write():  # short: all that is slow is done above
             held.rows.extend(delta.born)
             held.rows.end(delta.died)

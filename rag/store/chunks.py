@@ -79,6 +79,9 @@ def _born(collection: str, after: int, until: int) -> Select[Any]:
             ChunkRow.readers,
             ChunkRow.merged,
             ChunkRow.indexed,
+            ChunkRow.start,
+            ChunkRow.end,
+            ChunkRow.heading_path,
             ChunkRow.vector,
         )
         .where(ChunkRow.collection == collection, ChunkRow.born > after, ChunkRow.born <= until)
@@ -134,8 +137,16 @@ def _row_noun(row: SqlRow[Any], newest: int) -> Row:
         readers=None if row.readers is None else frozenset(row.readers),
         metadata=row.merged,
         text=row.indexed,
+        own=_own(row),
         vector=np.frombuffer(row.vector, dtype="<f4").astype(np.float32, copy=False),
     )
+
+
+def _own(row: SqlRow[Any]) -> int:
+    """Where the words under the headings begin; a chunk may open with its section's heading."""
+    above: int = max(0, len(row.indexed) - (row.end - row.start))
+    heading: str = row.heading_path[-1] if row.heading_path else ""
+    return above + len(heading) if row.indexed.startswith(heading, above) else above
 
 
 def _passage(row: SqlRow[Any]) -> Passage:

@@ -528,6 +528,7 @@ def test_since_gives_rows_vectors_and_ends(store: SqlStore) -> None:
     assert row.vector.dtype == np.float32
     assert np.array_equal(row.vector, expected.vectors[0])
     assert row.text == expected.indexed[0]
+    assert row.text[row.own :] == expected.chunks[0].text
     assert row.row < everything.born[1].row
 
 

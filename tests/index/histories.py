@@ -22,6 +22,7 @@ rows = st.builds(
     document=st.sampled_from(("d1", "d2", "d3")),
     readers=st.none() | groups,
     metadata=metadata.map(lambda given: tuple(given.items())),
+    headings=texts,
 )
 conditions = st.builds(
     Condition, st.sampled_from(("year", "kind", "no")), st.lists(values, max_size=3).map(tuple)

@@ -19,6 +19,7 @@ from rag.domain import Condition, Filter, Hit, Leg
 from rag.errors import Corrupt, IndexUnavailable, ModelError
 from rag.index.embedded import LEXICALS, EmbeddedIndex, LexicalName
 from rag.index.mask import Mask
+from rag.index.terms import terms
 from rag.ports import SearchIndex
 from tests.index.histories import filters, steps, texts, told, vectors
 from tests.index.truth import DIMENSION, New, Truth, unit
@@ -38,7 +39,7 @@ def hits(scored: list[tuple[int, float]], truth: Truth, leg: Leg) -> list[Hit]:
 def brute_lexical(truth: Truth, name: LexicalName, query: str, filter: Filter, k: int) -> list[Hit]:
     """Score every row there is, keep the permitted, then cut."""
     lexical = LEXICALS[name]()
-    lexical.add([analyse(row.text) for row in truth.rows])
+    lexical.add([terms(row) for row in truth.rows])
     lexical.show()
     every = lexical.search(analyse(query), Mask(np.ones(len(truth.rows), bool)), len(truth.rows))
     allowed = set(truth.permitted(filter))
@@ -64,6 +65,18 @@ def test_it_is_a_search_index() -> None:
     assert index.catch_up() == 0
     assert index.lexical("invoice", Filter(0, EVERYBODY), 5) == []
     assert index.dense(unit((1, 0, 0, 0)), Filter(0, EVERYBODY), 5) == []
+
+
+@pytest.mark.parametrize("name", LEXICAL_NAMES)
+def test_a_word_of_the_headings_counts_more_than_one_of_the_text(name: LexicalName) -> None:
+    truth = Truth()
+    truth.commit(
+        [New("invoice paid late"), New("paid late", headings="invoice")]
+        + [New("fee rare") for _ in range(8)]
+    )
+    index = index_of(truth, name)
+    found = index.lexical("invoice", Filter(index.catch_up(), EVERYBODY), 2)
+    assert [hit.chunk for hit in found] == ["c1", "c0"]
 
 
 @pytest.mark.parametrize("name", LEXICAL_NAMES)

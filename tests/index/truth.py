@@ -25,6 +25,7 @@ class New:
     document: str = "d"
     readers: frozenset[str] | None = None
     metadata: tuple[tuple[str, MetadataValue], ...] = ()
+    headings: str = ""
 
 
 class Truth:
@@ -81,6 +82,7 @@ class _Work:
 
 
 def _row(new: New, at: int, generation: int) -> Row:
+    above = new.headings and f"{new.headings}\n"
     return Row(
         row=3 * at + 1,
         chunk=f"c{at}",
@@ -89,7 +91,8 @@ def _row(new: New, at: int, generation: int) -> Row:
         died=None,
         readers=new.readers,
         metadata=dict(new.metadata),
-        text=new.text,
+        text=above + new.text,
+        own=len(above),
         vector=unit(new.vector),
     )
 

@@ -79,7 +79,16 @@ class Searcher:
 
     def state(self) -> list[tuple[object, ...]]:
         return [
-            (row.row, row.chunk, row.born, row.died, row.readers, row.text, row.vector.tobytes())
+            (
+                row.row,
+                row.chunk,
+                row.born,
+                row.died,
+                row.readers,
+                row.text,
+                row.own,
+                row.vector.tobytes(),
+            )
             for _, row in sorted(self.rows.items())
         ]
 
