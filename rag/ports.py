@@ -226,6 +226,15 @@ class Delta:
 
 
 @dataclass(frozen=True, slots=True)
+class News:
+    """How far a searcher is behind `generation`, the newest: rows born and rows ended since."""
+
+    generation: int
+    born: int
+    ended: int
+
+
+@dataclass(frozen=True, slots=True)
 class Fresh:
     """A live chunk's row, its collection, and what a reader is shown of it (`rag.prompt.shown`)."""
 
@@ -394,6 +403,24 @@ class Jobs(Protocol):
 class Chunks(Protocol):
     def since(self, collection: str, generation: int) -> Delta:
         """What a searcher at `generation` must apply to reach the newest one (0: everything)."""
+        ...
+
+    def news(self, collection: str, generation: int) -> News:
+        """How much `since` would give; quick when there is nothing."""
+        ...
+
+    def stretch(self, collection: str, after: int, generation: int, limit: int) -> Sequence[Row]:
+        """The first `limit` rows numbered above `after` that were born up to `generation`,
+        ascending; what ended later comes as live. Reads a collection piece by piece."""
+        ...
+
+    def mark(self, collection: str, generation: int) -> str:
+        """What tells this state of the collection from one of the same number in another history
+        (a restored backup) and from one that rows were purged of since."""
+        ...
+
+    def settled(self, collection: str, before: datetime) -> int:
+        """The newest generation committed up to then; 0 when there is none."""
         ...
 
     def passages(self, collection: str, ids: Sequence[str], filter: Filter) -> list[Passage]:

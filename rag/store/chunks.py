@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from sqlalchemy import Select, or_, select
 
 from rag.domain import Chunk, Filter, Passage
 from rag.errors import UnknownCollection
-from rag.ports import Delta, Fresh, Row
+from rag.ports import Delta, Fresh, News, Row
+from rag.store.progress import mark_of, news_since, settled_before
 from rag.store.showing import newest_of, shown_of
 from rag.store.tables import ChunkRow, CollectionRow, DocumentRow, VersionRow
 from rag.store.transaction import Transaction
@@ -31,7 +33,7 @@ class SqlChunks:
         )
         if newest is None:
             raise UnknownCollection(f"there is no collection {collection!r:.100}")
-        rows = session.execute(_born(collection, generation, newest))
+        rows = session.execute(_born(collection, generation, newest).order_by(ChunkRow.row))
         ended = session.execute(
             select(ChunkRow.row, ChunkRow.died)
             .where(
@@ -48,6 +50,24 @@ class SqlChunks:
             born=[_row_noun(row, newest) for row in rows],
             died=[(row, died) for row, died in ended if died is not None],
         )
+
+    def news(self, collection: str, generation: int) -> News:
+        """Raises UnknownCollection."""
+        return news_since(self._tx.read(), collection, generation)
+
+    def stretch(self, collection: str, after: int, generation: int, limit: int) -> list[Row]:
+        """In the order of (born, row), which is that of `row` and has an index."""
+        session = self._tx.read()
+        begun = session.scalar(select(ChunkRow.born).where(ChunkRow.row == after)) or 1
+        page = _born(collection, begun - 1, generation).where(ChunkRow.row > after)
+        rows = session.execute(page.order_by(ChunkRow.born, ChunkRow.row).limit(limit))
+        return [_row_noun(row, generation) for row in rows]
+
+    def mark(self, collection: str, generation: int) -> str:
+        return mark_of(self._tx.read(), collection, generation)
+
+    def settled(self, collection: str, before: datetime) -> int:
+        return settled_before(self._tx.read(), collection, before)
 
     def passages(self, collection: str, ids: Sequence[str], filter: Filter) -> list[Passage]:
         session = self._tx.read()
@@ -69,24 +89,20 @@ class SqlChunks:
 
 
 def _born(collection: str, after: int, until: int) -> Select[Any]:
-    return (
-        select(
-            ChunkRow.row,
-            ChunkRow.chunk,
-            ChunkRow.document,
-            ChunkRow.born,
-            ChunkRow.died,
-            ChunkRow.readers,
-            ChunkRow.merged,
-            ChunkRow.indexed,
-            ChunkRow.start,
-            ChunkRow.end,
-            ChunkRow.heading_path,
-            ChunkRow.vector,
-        )
-        .where(ChunkRow.collection == collection, ChunkRow.born > after, ChunkRow.born <= until)
-        .order_by(ChunkRow.row)
-    )
+    return select(
+        ChunkRow.row,
+        ChunkRow.chunk,
+        ChunkRow.document,
+        ChunkRow.born,
+        ChunkRow.died,
+        ChunkRow.readers,
+        ChunkRow.merged,
+        ChunkRow.indexed,
+        ChunkRow.start,
+        ChunkRow.end,
+        ChunkRow.heading_path,
+        ChunkRow.vector,
+    ).where(ChunkRow.collection == collection, ChunkRow.born > after, ChunkRow.born <= until)
 
 
 def _visible(collection: str, ids: Sequence[str], generation: int) -> Select[Any]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rag.domain import Filter, MetadataValue
-from rag.ports import Delta, Row, Store
+from rag.ports import Delta, News, Row, Store
 
 DIMENSION = 4
 
@@ -29,12 +30,14 @@ class New:
 
 
 class Truth:
-    """Call it for a unit of work that knows `chunks.since` only."""
+    """Call it for a unit of work that knows only what searchers ask of `chunks`."""
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
         self.generation = 0
         self.reads: list[int] = []
+        self.history = "first"
+        self.settled_at = 0
         self._lock = threading.Lock()  # a commit is seen wholly or not at all
 
     @property
@@ -52,8 +55,11 @@ class Truth:
             return self.generation
 
     def since(self, collection: str, generation: int) -> Delta:
+        self.reads.append(generation)
+        return self._between(generation)
+
+    def _between(self, generation: int) -> Delta:
         with self._lock:
-            self.reads.append(generation)
             ended = [
                 (row.row, row.died)
                 for row in self.rows
@@ -61,6 +67,26 @@ class Truth:
             ]
             born = [row for row in self.rows if row.born > generation]
             return Delta(generation, self.generation, born, ended)
+
+    def news(self, collection: str, generation: int) -> News:
+        delta = self._between(generation)
+        return News(delta.generation, len(delta.born), len(delta.died))
+
+    def stretch(self, collection: str, after: int, generation: int, limit: int) -> list[Row]:
+        with self._lock:
+            found = [row for row in self.rows if row.row > after and row.born <= generation]
+        alive = [
+            replace(row, died=None) if row.died is not None and row.died > generation else row
+            for row in found
+        ]
+        return alive[:limit]
+
+    def mark(self, collection: str, generation: int) -> str:
+        live = [row.row for row in self.stretch(collection, -1, generation, len(self.rows))]
+        return f"{self.history} {generation} {live}"
+
+    def settled(self, collection: str, before: datetime) -> int:
+        return self.settled_at
 
     def permitted(self, filter: Filter) -> list[int]:
         """Positions by the plain reading of what a filter means."""
