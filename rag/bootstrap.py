@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property, lru_cache, partial
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from rag import errors
 from rag.answering import Answering, Policy
@@ -40,10 +40,18 @@ from rag.verifiers import ChosenVerifiers
 
 if TYPE_CHECKING:
     from models.block_store import BlockStore
+    from rag.index.embedded import EmbeddedIndex
+    from rag.index.standing import Standing
+    from rag.indexing import Builder
 
 log = logging.getLogger(__name__)
 
 _LAYOUTS_KEPT = 64
+
+
+@runtime_checkable
+class Closing(Protocol):
+    def close(self) -> None: ...
 
 
 class InRetrievedOrder:
@@ -60,6 +68,7 @@ class Attest:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._indexes: dict[str, SearchIndex] = {}
+        self._builders: list[Builder] = []
         self._lock = Lock()
         self._layout = lru_cache(maxsize=_LAYOUTS_KEPT)(self._read_layout)
 
@@ -168,14 +177,27 @@ class Attest:
 
     def index(self, collection: str) -> SearchIndex:
         """The searcher of a collection (by id), kept by this process."""
-        from rag.index.embedded import EmbeddedIndex
-
         with self._lock:
             if collection not in self._indexes:
-                self._indexes[collection] = EmbeddedIndex(
-                    self.store, collection, self.embedder.dimension, self.settings.lexical
-                )
+                self._indexes[collection] = self._embedded(collection)
             return self._indexes[collection]
+
+    def _embedded(self, collection: str) -> EmbeddedIndex:
+        from rag.index.embedded import EmbeddedIndex
+        from rag.indexing import Builder
+
+        own, dimension = self.settings, self.embedder.dimension
+        folder = own.index_folder / collection
+        make = Builder(own.database, collection, folder, dimension)
+        self._builders.append(make)
+        return EmbeddedIndex(self.store, collection, dimension, own.lexical, folder, make)
+
+    def standings(self) -> Mapping[str, Standing]:
+        """What the embedded searchers of this process use now, by collection (id)."""
+        from rag.index.embedded import EmbeddedIndex
+
+        held = dict(self._indexes)
+        return {id: i.standing() for id, i in held.items() if isinstance(i, EmbeddedIndex)}
 
     def fuse(self, collection: Collection) -> Fuse:
         """How the legs are joined: a weight tuned for the collection wins over the settings."""
@@ -209,7 +231,8 @@ class Attest:
         _tried(lambda: self.readers.of(None))
 
     def gauges(self) -> Mapping[str, float]:
-        """Numbers of the engine and of the KV blocks, for metrics; of what was begun only."""
+        """Numbers of the engine, the KV blocks and the searchers (all together; `index_recall` is
+        the lowest), for metrics; of what was begun only."""
         found: dict[str, float] = {}
         readers = self.__dict__.get("readers")
         if isinstance(readers, AdaptedReaders):
@@ -217,6 +240,10 @@ class Attest:
         if "block_store" in self.__dict__:
             stats = asdict(self.block_store.stats())
             found |= {f"kv_blocks_{name}": value for name, value in stats.items()}
+        if standings := list(self.standings().values()):
+            for name in ("rows", "tail", "dead", "bytes"):
+                found[f"index_{name}"] = sum(getattr(each, name) for each in standings)
+            found["index_recall"] = min(each.recall for each in standings)
         return found
 
     def close(self) -> None:
@@ -225,6 +252,11 @@ class Attest:
             readers.close()
         if (engine := self.__dict__.get("engine_client")) is not None:
             engine.close()
+        for builder in self._builders:
+            builder.stop()
+        for index in self._indexes.values():
+            if isinstance(index, Closing):
+                index.close()
         if "store" in self.__dict__:
             self.store.close()
 
