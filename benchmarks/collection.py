@@ -80,7 +80,9 @@ def fill(path: Path, known: Real, embedder: str, rows: int, say: Say | None = No
     return held.id
 
 
-def _write(db: sqlite3.Connection, collection: str, known: Real, start: int, end: int) -> None:
+def _write(
+    db: sqlite3.Connection, collection: str, known: Real, start: int, end: int, commit: bool = True
+) -> None:
     at = "2026-01-01 00:00:00.000000"
     for document in range(start // CHUNKS, -(-end // CHUNKS)):
         id = f"d{document:08}"
@@ -107,7 +109,8 @@ def _write(db: sqlite3.Connection, collection: str, known: Real, start: int, end
         "VALUES (?, ?, ?, ?, 0, ?, '[]', ?, ?, ?, ?, ?, ?)",
         _rows(collection, start, texts, vectors),
     )
-    db.commit()
+    if commit:
+        db.commit()
 
 
 def _rows(
@@ -150,3 +153,13 @@ def mixed(known: Real, rows: np.ndarray) -> tuple[list[str], Vectors]:
         from_first = draw.integers(0, max(1, len(first) - words + 1))
         texts.append(" ".join(first[from_first : from_first + words] + second[: WORDS - words]))
     return texts, vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def grow(path: Path, known: Real, rows: int) -> None:
+    """Commit so many rows more, as new documents, in one transaction."""
+    with closing(sqlite3.connect(path, timeout=30)) as db:
+        collection, generation = db.execute("SELECT id, generation FROM collections").fetchone()
+        start = generation * CHUNKS
+        _write(db, collection, known, start, start + rows, commit=False)
+        db.execute("UPDATE collections SET generation = ?", (generation + rows // CHUNKS,))
+        db.commit()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -86,7 +87,7 @@ def build(vectors: Vectors, path: Path, seed: int = 0) -> Looked:
     rows, dimension = vectors.shape
     lists = max(1, min(rows // 40, round(2 * rows**0.5)))
     draw = np.random.default_rng(seed)
-    index = faiss.index_factory(dimension, f"IVF{lists},SQ8", faiss.METRIC_INNER_PRODUCT)
+    index: Any = faiss.index_factory(dimension, f"IVF{lists},SQ8", faiss.METRIC_INNER_PRODUCT)
     index.cp.niter, index.cp.seed = _ROUNDS, seed
     index.cp.min_points_per_centroid = 1
     index.train(vectors[_some(draw, rows, _TRAINED * lists)])
@@ -138,7 +139,7 @@ def _nearest(vectors: Vectors, questions: Vectors, own: NDArray[np.int64]) -> li
         batch[own[:, None] == at[None, :]] = -np.inf
         scores = np.concatenate([scores, batch], axis=1)
         places = np.concatenate([places, np.broadcast_to(at, batch.shape)], axis=1)
-        top = np.argsort(-scores, axis=1, kind="stable")[:, :_AT]
+        top = np.argpartition(-scores, min(_AT, scores.shape[1]) - 1, axis=1)[:, :_AT]
         scores = np.take_along_axis(scores, top, 1)
         places = np.take_along_axis(places, top, 1)
     return [

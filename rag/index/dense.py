@@ -117,7 +117,7 @@ def products(
     rows, dimension = vectors.shape
     if len(inside) and not 0 <= int(inside.min()) <= int(inside.max()) < rows:
         raise IndexError(f"positions up to {inside.max()} of {rows} rows")
-    faiss.fvec_inner_products_by_idx(
+    faiss.fvec_inner_products_by_idx(  # type: ignore[attr-defined]  # not in its stubs
         faiss.swig_ptr(into),
         faiss.swig_ptr(question),
         faiss.swig_ptr(vectors),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rag.analyse import analyse
 from rag.domain import Filter, Hit, Leg
-from rag.errors import AttestError, UnknownCollection, UnknownGeneration
+from rag.errors import AttestError, IndexUnavailable, UnknownCollection, UnknownGeneration
 from rag.index.building import pages
 from rag.index.dense import DenseLeg
 from rag.index.held import Held, opened
@@ -178,17 +178,23 @@ class EmbeddedIndex:
 
     def _catch_up_now(self) -> int:
         with self._applying:
+            held = self._held
             try:
-                if self._news(self._held.generation).generation < self._held.generation:
-                    self._replace(self._empty())  # the store was put back to a backup
-                if self._held.generation:
-                    self._bring(self._held)
-                else:
-                    self._begin()
-            except BaseException:
+                self._go_on()
+            except BaseException as exc:
                 self._replace(self._empty())
-                raise
+                if not isinstance(exc, IndexUnavailable) or not held.swept:
+                    raise
+                self._go_on()  # a purge took its files away; a newer snapshot is there
             return self._held.generation
+
+    def _go_on(self) -> None:
+        if self._news(self._held.generation).generation < self._held.generation:
+            self._replace(self._empty())  # the store was put back to a backup
+        if self._held.generation:
+            self._bring(self._held)
+        else:
+            self._begin()
 
     def _catch_up_quietly(self) -> None:
         try:

@@ -72,6 +72,11 @@ class Held:
         """The folder of postings that this process adds to."""
         return None if self._working is None else self._working.path
 
+    @property
+    def swept(self) -> bool:
+        """Whether another process took that folder away."""
+        return self.working is not None and not self.working.exists()
+
     def standing(self) -> Standing:
         if self.snapshot is None:
             rows, ended = len(self.rows), self.rows.ended
