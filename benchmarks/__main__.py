@@ -14,6 +14,7 @@ from benchmarks import stages
 BENCHMARKS = {
     "stages": "seconds of each stage of a question, on what `make demo` left (run now)",
     "index FOLDER...": "the two legs, their fusion and the lexical adapters, on judged questions",
+    "search_size DEV": "the search index at 100,000 and 1,000,000 rows: speed, recall, memory",
     "blocks RECORDS": "what KV blocks lose in one byte a number, take, and how often they serve",
     "handbook FOLDER": "a real handbook through `attest up`: the worker killed, then 20 questions",
     "engine FOLDER": "our engine beside llama.cpp and transformers, one question at a time",

@@ -1,6 +1,7 @@
 """The embedded search index at size: speed, recall, memory, start and catch-up.
 
-    python -m benchmarks.search_size DEV --weights MODELS/all-minilm-l6-v2 --work DIR --rows 100000 1000000
+    python -m benchmarks.search_size DEV --weights MODELS/all-minilm-l6-v2 --work DIR \\
+        --rows 100000 1000000
 
 DEV is a folder of samples; `benchmarks.collection` makes rows from it. DIR keeps the databases, the
 vectors and the snapshots, so a second run only measures. Each size is measured in a fresh process.
@@ -155,21 +156,16 @@ def _catch_up(
         quiet.append(_timed(lambda at=at: ask(at)))  # type: ignore[misc]
     lag = []
     for _ in range(5):
-        committed = threading.Event()
-
-        def write() -> None:
-            grow(path, known, NEW)
-            committed.set()
-
-        writer = threading.Thread(target=write)
+        target = index.generation + NEW // CHUNKS
+        writer = threading.Thread(target=grow, args=(path, known, NEW))
         writer.start()
-        since, at, target = None, 0, index.generation + NEW // CHUNKS
+        committed, at = None, 0
         while index.generation < target:
-            waits.append(_timed(lambda at=at: ask(at % 400)))  # type: ignore[misc]
+            waits.append(_timed(lambda at=at: ask(at % len(known.questions))))  # type: ignore[misc]
             at += 1
-            if since is None and committed.is_set():
-                since = time.perf_counter()
-        lag.append(time.perf_counter() - (since or time.perf_counter()))
+            if committed is None and not writer.is_alive():
+                committed = time.perf_counter()
+        lag.append(time.perf_counter() - (committed or time.perf_counter()))
         writer.join()
     typical = float(np.median(quiet))
     return {

@@ -48,7 +48,7 @@ class Builder:
         """Returns when it is made, or another process is at it. Raises IndexUnavailable."""
         with self._lock:
             if self._stopped:
-                return
+                raise IndexUnavailable("this process is ending")
             child = self._child = subprocess.Popen(
                 [sys.executable, "-m", "rag.indexing"],
                 stdin=subprocess.PIPE,
@@ -65,7 +65,7 @@ class Builder:
             told.flush()
             said = heard.read().decode("utf-8", "replace")
             code = child.wait()
-        if code and not self._stopped:
+        if code:
             raise IndexUnavailable(
                 f"the index of collection {self._order.collection} could not be made (its process "
                 f"ended with {code}): {said.strip()[-_LAST_WORDS:]}"

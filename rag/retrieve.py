@@ -11,6 +11,8 @@ from rag.domain import Condition, Filter, Hit, Leg, Passage
 from rag.errors import EmptyQuestion, ModelError
 from rag.ports import Embedder, SearchIndex, Store, Vectors
 
+_DEEPEST = 16  # times the candidates: bounds what a question costs that may see nothing
+
 Fuse = Callable[[Sequence[Hit], Sequence[Hit]], list[Hit]]  # (dense, lexical) -> hybrid
 
 
@@ -43,7 +45,8 @@ def retrieve(
 
     Each leg gives `candidates` hits; `fuse` joins them (`rag.fuse.convex` or `rrf` with its weight
     bound). The newest committed generation is read once, unless an older one is asked for. Rights
-    are applied inside the legs, and once more in SQL when the texts are fetched. Raises
+    are applied inside the legs, and once more in SQL when the texts are fetched; should SQL drop
+    hits, the legs are asked for up to 16 times as many, so that enough are left. Raises
     EmptyQuestion, and ModelError when the collection was embedded by another model.
     """
     if not question.strip():
@@ -57,20 +60,27 @@ def retrieve(
         newest = index.catch_up()
         at = newest if generation is None else min(generation, newest)
     filter = Filter(at, groups, conditions, documents)
-    lists: dict[Leg, list[Hit]] = {}
     if vectors is not None:
         _require_embedder(store, collection, embedder)
-        with _timed(timings, "dense"):
-            lists[Leg.DENSE] = index.dense(vectors[0], filter, candidates)
-    if leg is not Leg.DENSE:
-        with _timed(timings, "lexical"):
-            lists[Leg.LEXICAL] = index.lexical(question, filter, candidates)
-    if leg is Leg.HYBRID:
-        with _timed(timings, "fuse"):
-            lists[Leg.HYBRID] = fuse(lists[Leg.DENSE], lists[Leg.LEXICAL])
-    with _timed(timings, "fetch"), store() as work:
-        found = work.chunks.passages(collection, [hit.chunk for hit in lists[leg]], filter)
-    return Retrieved(at, _scored(found, lists, leg), timings)
+    depth = candidates
+    while True:
+        lists: dict[Leg, list[Hit]] = {}
+        if vectors is not None:
+            with _timed(timings, "dense"):
+                lists[Leg.DENSE] = index.dense(vectors[0], filter, depth)
+        if leg is not Leg.DENSE:
+            with _timed(timings, "lexical"):
+                lists[Leg.LEXICAL] = index.lexical(question, filter, depth)
+        full = any(len(hits) == depth for hits in lists.values())
+        if leg is Leg.HYBRID:
+            with _timed(timings, "fuse"):
+                lists[Leg.HYBRID] = fuse(lists[Leg.DENSE], lists[Leg.LEXICAL])
+        with _timed(timings, "fetch"), store() as work:
+            found = work.chunks.passages(collection, [hit.chunk for hit in lists[leg]], filter)
+        enough = len(found) >= min(candidates, len(lists[leg]))
+        if enough or not full or depth >= _DEEPEST * candidates:
+            return Retrieved(at, _scored(found, lists, leg), timings)
+        depth *= 4  # the index returned rows that SQL does not permit: look behind them
 
 
 def _require_embedder(store: Store, collection: str, embedder: Embedder) -> None:
@@ -106,4 +116,4 @@ def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
     try:
         yield
     finally:
-        timings[stage] = perf_counter() - start
+        timings[stage] = timings.get(stage, 0.0) + perf_counter() - start
