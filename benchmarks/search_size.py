@@ -45,12 +45,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000])
     parser.add_argument("--passages", type=int, default=8_000)
     parser.add_argument("--questions", type=int, default=400)
+    parser.add_argument("--asked", type=int, default=400, help="of them, for each filter")
+    parser.add_argument("--rounds", type=int, default=5, help="catch-ups")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args(arguments)
     asked.work.mkdir(parents=True, exist_ok=True)
     known = asked.work / f"known-{asked.passages}-{asked.questions}.npz"
     if asked.measure is not None:
-        print(json.dumps(measure(asked.measure, _load(known))))
+        print(json.dumps(measure(asked.measure, _load(known), asked.asked, asked.rounds)))
         return
     if not known.exists():
         embedder = SentenceEmbedder(asked.weights)
@@ -63,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(machine(), json.dumps(json.loads(path.with_suffix(".json").read_text())))
         own = [sys.executable, "-m", "benchmarks.search_size", str(asked.dev), "--measure"]
         own += [str(path), "--weights", str(asked.weights), "--work", str(asked.work)]
+        own += ["--asked", str(asked.asked), "--rounds", str(asked.rounds)]
         own += ["--passages", str(asked.passages), "--questions", str(asked.questions)]
         said = subprocess.run(own, check=True, stdout=subprocess.PIPE, text=True).stdout
         report(json.loads(said))
@@ -79,7 +82,7 @@ def prepare(path: Path, known: Real, rows: int) -> None:
     path.with_suffix(".json").write_text(json.dumps(found))
 
 
-def measure(path: Path, known: Real) -> dict[str, object]:
+def measure(path: Path, known: Real, asked: int, rounds: int) -> dict[str, object]:
     collection = json.loads(path.with_suffix(".json").read_text())["collection"]
     store = open_store(f"sqlite:///{path}")
     empty = _memory()
@@ -114,32 +117,33 @@ def measure(path: Path, known: Real) -> dict[str, object]:
     for name, groups in FILTERS.items():
         filter, times = Filter(newest, frozenset(groups)), dict[str, list[float]]()
         search(0, filter, {})  # the mask of a filter is made once
-        for at in range(len(known.questions)):
+        for at in range(min(asked, len(known.questions))):
             search(at, filter, times)
         found[name] = {
             leg: [round(float(np.percentile(t, p)), 2) for p in (50, 95)]
             for leg, t in times.items()
-        } | {"recall@10": _recall(index, known, filter)}
+        } | {"recall@10": _recall(index, known, filter, asked)}
     found["MiB empty, started, warm: RSS and anonymous"] = [empty, started_with, _memory()]
     found["catch-up"] = _catch_up(
         path,
         index,
         known,
         lambda at: search(at, Filter(index.catch_up(), frozenset({LOCAL_GROUP})), {}),
+        rounds,
     )
     index.close()
     store.close()
     return found
 
 
-def _recall(index: EmbeddedIndex, known: Real, filter: Filter) -> float:
+def _recall(index: EmbeddedIndex, known: Real, filter: Filter, asked: int) -> float:
     """Of what the leg finds, against every permitted row compared."""
     held = index._held
     base = held.dense._base
     permitted = np.flatnonzero(held.rows.mask(filter).allowed[: len(base)])
     scores = np.empty(len(permitted), np.float32)
     shares = []
-    for question in known.asked[:100]:
+    for question in known.asked[:asked]:
         products(base, permitted, question, scores)
         best = permitted[np.argpartition(-scores, AT)[:AT]]
         hits = index.dense(question, filter, CANDIDATES)[:AT]
@@ -148,14 +152,14 @@ def _recall(index: EmbeddedIndex, known: Real, filter: Filter) -> float:
 
 
 def _catch_up(
-    path: Path, index: EmbeddedIndex, known: Real, ask: Callable[[int], None]
+    path: Path, index: EmbeddedIndex, known: Real, ask: Callable[[int], None], rounds: int
 ) -> dict[str, float]:
-    """Questions one after the other while NEW rows are committed and taken in, five times."""
+    """Questions one after the other while NEW rows are committed and taken in, `rounds` times."""
     waits, quiet = list[float](), list[float]()
-    for at in range(50):
+    for at in range(20):
         quiet.append(_timed(lambda at=at: ask(at)))  # type: ignore[misc]
     lag = []
-    for _ in range(5):
+    for _ in range(rounds):
         target = index.generation + NEW // CHUNKS
         writer = threading.Thread(target=grow, args=(path, known, NEW))
         writer.start()
