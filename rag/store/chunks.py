@@ -76,8 +76,12 @@ class SqlChunks:
             raise UnknownCollection(f"there is no collection {collection!r:.100}")
         if filter.groups.isdisjoint(rights) or not ids:
             return []  # readers of the collection only, whatever the rows say
-        rows = session.execute(_visible(collection, ids, filter.generation))
-        found = {row.chunk: row for row in rows if _permitted(row, filter)}
+        rows = session.execute(_visible(ids, filter.generation))
+        found = {
+            row.chunk: row
+            for row in rows
+            if row.collection == collection and _permitted(row, filter)
+        }
         return [_passage(found[id]) for id in dict.fromkeys(ids) if id in found]
 
     def shown(self, collection: str) -> Iterator[str]:
@@ -105,10 +109,13 @@ def _born(collection: str, after: int, until: int) -> Select[Any]:
     ).where(ChunkRow.collection == collection, ChunkRow.born > after, ChunkRow.born <= until)
 
 
-def _visible(collection: str, ids: Sequence[str], generation: int) -> Select[Any]:
+def _visible(ids: Sequence[str], generation: int) -> Select[Any]:
+    """Of any collection: asked for one, SQLite would read all its rows by (collection, born), a
+    second at 100,000, instead of these by (chunk, born)."""
     return (
         select(
             ChunkRow.chunk,
+            ChunkRow.collection,
             ChunkRow.version,
             ChunkRow.document,
             ChunkRow.start,
@@ -124,7 +131,6 @@ def _visible(collection: str, ids: Sequence[str], generation: int) -> Select[Any
         .join(DocumentRow, DocumentRow.id == ChunkRow.document)
         .join(VersionRow, VersionRow.id == ChunkRow.version)
         .where(
-            ChunkRow.collection == collection,
             ChunkRow.chunk.in_(list(dict.fromkeys(ids))),
             ChunkRow.born <= generation,
             or_(ChunkRow.died.is_(None), ChunkRow.died > generation),
