@@ -109,7 +109,7 @@ def _born(collection: str, after: int, until: int) -> Select[Any]:
     ).where(ChunkRow.collection == collection, ChunkRow.born > after, ChunkRow.born <= until)
 
 
-def _visible(ids: Sequence[str], generation: int) -> Select[Any]:
+def _visible(ids: Sequence[str], generation: int) -> Select[*tuple[Any, ...]]:
     """Of any collection: asked for one, SQLite would read all its rows by (collection, born), a
     second at 100,000, instead of these by (chunk, born)."""
     return (
