@@ -52,8 +52,8 @@ class Found:
 
 
 class BuildGone(Exception):
-    """The build that was asked is not there any more, so its rows may be gone in part. Engines
-    raise it and `FedIndex` answers it; nobody else sees it."""
+    """The build is not there any more, so its rows may be gone in part. Engines raise it and
+    `FedIndex` answers it; nobody else sees it."""
 
 
 class Engine(Protocol):
@@ -70,11 +70,16 @@ class Engine(Protocol):
         """What the last finished `apply` recorded; `NONE_HELD` where there was none."""
         ...
 
+    def begin(self, collection: str, build: str, dimension: int) -> None:
+        """Make room for a new build, for rows with vectors of `dimension` numbers. Records
+        nothing."""
+        ...
+
     def apply(self, collection: str, delta: Delta, held: Held) -> None:
-        """Take over the rows born and ended, and then record `held`, whose build is begun if it is
-        new. Done again, wholly or in part, it changes nothing more. Vectors have been checked.
-        Never called by two at once for one collection. Raises Corrupt when a row ended that is not
-        here."""
+        """Take over the rows born and ended into the build `held.build`, and then record `held`.
+        Done again, wholly or in part, it changes nothing more. Vectors have been checked. Never
+        called by two at once for one collection. Raises Corrupt when a row ended that is not here,
+        BuildGone."""
         ...
 
     def lexical(
@@ -82,9 +87,9 @@ class Engine(Protocol):
     ) -> list[Found]:
         """The k best permitted rows by BM25 (k1 and b of `rag.index.lexical`) over
         `rag.index.terms.terms`, best first, ties by row; rows without any of the tokens are not
-        found. A repeated token counts again. `tokens`, `filter.groups` and k are never empty or 0.
-        Rights, generation and conditions are applied before the cut. Raises BuildGone unless the
-        build was wholly there until the last row was found."""
+        found. A repeated token counts again. `tokens`, k and whatever the filter lists are never
+        empty. Rights, generation and conditions are applied before the cut. Raises BuildGone
+        unless the build was wholly there until the last row was found."""
         ...
 
     def dense(
@@ -93,8 +98,12 @@ class Engine(Protocol):
         """As `lexical`, by the inner product with a unit vector of the rows' dimension."""
         ...
 
-    def rows(self, collection: str) -> int:
-        """How many it holds, ended ones with them."""
+    def chunks(self, collection: str, build: str, generation: int) -> Iterator[str]:
+        """All that are live at `generation`, in any order. Raises BuildGone."""
+        ...
+
+    def rows(self, collection: str, build: str) -> int:
+        """How many a build holds, ended ones with them. Raises BuildGone."""
         ...
 
     def forget(self, collection: str) -> None:
@@ -140,9 +149,17 @@ class FedIndex:
         """The newest generation that this process has seen the engine hold."""
         return self._held.generation
 
-    @property
-    def exact(self) -> bool:
-        return self._engine.exact
+    def live(self) -> set[str]:
+        """The chunks that the engine holds as live at `generation`, whoever may read them."""
+        held = self._held
+        if not held.build:
+            return set()
+        try:
+            return set(self._engine.chunks(self._collection, held.build, held.generation))
+        except BuildGone as exc:
+            raise IndexUnavailable(
+                "the search engine was wiped while it was looked at; look again"
+            ) from exc
 
     def catch_up(self) -> int:
         """Feed the engine what was committed since it was last fed, by whichever process; return
@@ -183,7 +200,7 @@ class FedIndex:
     def _search(
         self, filter: Filter, leg: Leg, k: int, search: Callable[[str, Filter], list[Found]]
     ) -> list[Hit]:
-        if k < 1 or not filter.groups:
+        if k < 1 or not _can_match(filter):
             return []
         held = self._held
         for _ in range(3):
@@ -195,6 +212,7 @@ class FedIndex:
             try:
                 found = search(held.build, at)
             except BuildGone:
+                self._drop(held.build)
                 held = self._caught_up()
                 continue
             return [Hit(each.chunk, each.score, rank, leg) for rank, each in enumerate(found, 1)]
@@ -210,6 +228,12 @@ class FedIndex:
                 held = self._feed(still_alone)
         self._held = held
         return held
+
+    def _drop(self, build: str) -> None:
+        """Forget a build whose rows are gone while it is still recorded."""
+        with self._one_feeder():
+            if self._engine.held(self._collection).build == build:
+                self._engine.forget(self._collection)
 
     def _newest(self, held: Held) -> bool:
         with self._store() as work:
@@ -232,11 +256,17 @@ class FedIndex:
                 return held
             self._check(delta.born)
             still_alone()
+            build = held.build
             if since == 0:  # what an unfinished or foreign build left goes first
                 self._engine.forget(self._collection)
-                held = Held(uuid4().hex, 0, "")
-            held = Held(held.build, delta.generation, mark)
-            self._engine.apply(self._collection, delta, held)
+                build = uuid4().hex
+                self._engine.begin(self._collection, build, self._dimension)
+            held = Held(build, delta.generation, mark)
+            try:
+                self._engine.apply(self._collection, delta, held)
+            except BuildGone:  # its rows were dropped by hand, its record was not
+                self._engine.forget(self._collection)
+                held = NONE_HELD
 
     def _check(self, born: Sequence[Row]) -> None:
         for row in born:
@@ -269,3 +299,8 @@ class FedIndex:
             f"the search engine is being fed by another process, and holds generation "
             f"{held.generation} so far; ask again later, `attest index status` shows how far it is"
         )
+
+
+def _can_match(filter: Filter) -> bool:
+    named = filter.documents is None or bool(filter.documents)
+    return bool(filter.groups) and named and all(each.values for each in filter.conditions)
