@@ -8,8 +8,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rag.store.unit import SqlStore, open_store
-from tests.index.backends import Backend, Embedded
-from tests.servers import Databases, PostgresqlDatabases, SqliteDatabases, postgresql_server
+from tests.index.backends import Backend, Embedded, Fed
+from tests.servers import (
+    Databases,
+    MilvusServer,
+    PostgresqlDatabases,
+    SqliteDatabases,
+    postgresql_server,
+)
 
 
 class Ticker:
@@ -64,3 +70,21 @@ def tantivy() -> Backend:
 @pytest.fixture(scope="session")
 def rank_bm25() -> Backend:
     return Embedded("rank_bm25")
+
+
+@pytest.fixture(scope="session")
+def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusServer]:
+    server = MilvusServer(tmp_path_factory.mktemp("milvus"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def milvus(milvus_server: MilvusServer) -> Iterator[Backend]:
+    from rag.index.milvus import MilvusEngine
+
+    engine = MilvusEngine(milvus_server.url)
+    # Milvus Lite counts words among the rows that the filter permits, while they are in memory.
+    yield Fed("milvus", engine, examples=8, steady=False)
+    engine.close()

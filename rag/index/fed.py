@@ -10,9 +10,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import monotonic
-from typing import Protocol
 from uuid import uuid4
 
 import numpy as np
@@ -22,96 +21,11 @@ from rag.analyse import analyse
 from rag.domain import Filter, Hit, Leg
 from rag.errors import Corrupt, IndexUnavailable, ModelError
 from rag.index.dense import wrong_vector
-from rag.ports import Delta, Row, Store
+from rag.index.engine import NONE_HELD, BuildGone, Engine, Found, Held
+from rag.ports import Row, Store
 
 ROWS_AT_ONCE = 2_000  # in memory while feeding; a single generation may hold more
 WAIT_SECONDS = 30.0  # for another feeder, before the question fails
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What an engine holds of one collection: everything up to `generation` of the history that
-    `mark` tells from others (`Chunks.mark`), in the build called `build`, 32 hexadecimal digits. A
-    build begins empty and only grows; a wiped collection is fed again under a new name."""
-
-    build: str
-    generation: int
-    mark: str
-
-
-NONE_HELD = Held("", 0, "")
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A row that an engine found. Higher scores are better."""
-
-    row: int
-    chunk: str
-    score: float
-
-
-class BuildGone(Exception):
-    """The build is not there any more, so its rows may be gone in part. Engines raise it and
-    `FedIndex` answers it; nobody else sees it."""
-
-
-class Engine(Protocol):
-    """Holds the rows of many collections (by id; any text). Every method raises IndexUnavailable
-    when the engine is away or refuses; none ever answers in part. What `apply` has recorded, every
-    later call of every process sees. Safe to share by threads."""
-
-    @property
-    def exact(self) -> bool:
-        """Whether the dense leg finds the best k behind every filter; else it misses some."""
-        ...
-
-    def held(self, collection: str) -> Held:
-        """What the last finished `apply` recorded; `NONE_HELD` where there was none."""
-        ...
-
-    def begin(self, collection: str, build: str, dimension: int) -> None:
-        """Make room for a new build, for rows with vectors of `dimension` numbers. Records
-        nothing."""
-        ...
-
-    def apply(self, collection: str, delta: Delta, held: Held) -> None:
-        """Take over the rows born and ended into the build `held.build`, and then record `held`.
-        Done again, wholly or in part, it changes nothing more. Vectors have been checked. Never
-        called by two at once for one collection. Raises Corrupt when a row ended that is not here,
-        BuildGone."""
-        ...
-
-    def lexical(
-        self, collection: str, build: str, tokens: Sequence[str], filter: Filter, k: int
-    ) -> list[Found]:
-        """The k best permitted rows by BM25 (k1 and b of `rag.index.lexical`) over
-        `rag.index.terms.terms`, best first, ties by row; rows without any of the tokens are not
-        found. A repeated token counts again. `tokens`, k and whatever the filter lists are never
-        empty. Rights, generation and conditions are applied before the cut. Raises BuildGone
-        unless the build was wholly there until the last row was found."""
-        ...
-
-    def dense(
-        self, collection: str, build: str, vector: NDArray[np.float32], filter: Filter, k: int
-    ) -> list[Found]:
-        """As `lexical`, by the inner product with a unit vector of the rows' dimension."""
-        ...
-
-    def chunks(self, collection: str, build: str, generation: int) -> Iterator[str]:
-        """All that are live at `generation`, in any order. Raises BuildGone."""
-        ...
-
-    def rows(self, collection: str, build: str) -> int:
-        """How many a build holds, ended ones with them. Raises BuildGone."""
-        ...
-
-    def forget(self, collection: str) -> None:
-        """Remove every build of the collection, unfinished ones too, and what was recorded (that
-        first)."""
-        ...
-
-    def close(self) -> None: ...
 
 
 Alone = Callable[[str, float], AbstractContextManager[Callable[[], None]]]
@@ -149,17 +63,10 @@ class FedIndex:
         """The newest generation that this process has seen the engine hold."""
         return self._held.generation
 
-    def live(self) -> set[str]:
-        """The chunks that the engine holds as live at `generation`, whoever may read them."""
-        held = self._held
-        if not held.build:
-            return set()
-        try:
-            return set(self._engine.chunks(self._collection, held.build, held.generation))
-        except BuildGone as exc:
-            raise IndexUnavailable(
-                "the search engine was wiped while it was looked at; look again"
-            ) from exc
+    def live(self, generation: int) -> set[str]:
+        """The chunks that the engine holds as live at a generation, whoever may read them."""
+        build = self._held.build
+        return set(self._engine.chunks(self._collection, build, generation)) if build else set()
 
     def catch_up(self) -> int:
         """Feed the engine what was committed since it was last fed, by whichever process; return
@@ -173,6 +80,14 @@ class FedIndex:
         with self._one_feeder():
             self._engine.forget(self._collection)
             self._held = NONE_HELD
+
+    def rebuild(self, progress: Callable[[int], None]) -> int:
+        """Remove everything and feed it again, before anybody else can; `progress` gets each
+        generation on the way. Returns the last."""
+        with self._one_feeder() as still_alone:
+            self._engine.forget(self._collection)
+            self._held = self._feed(still_alone, progress)
+        return self._held.generation
 
     def lexical(self, query: str, filter: Filter, k: int) -> list[Hit]:
         """BM25 hits; none when the query has no token but stop words."""
@@ -242,7 +157,9 @@ class FedIndex:
                 self._collection, held.generation
             )
 
-    def _feed(self, still_alone: Callable[[], None]) -> Held:
+    def _feed(
+        self, still_alone: Callable[[], None], progress: Callable[[int], None] = lambda at: None
+    ) -> Held:
         """In windows of few rows, each recorded, so that a killed feeder's successor goes on where
         it ended. A history the engine does not share is fed from the beginning."""
         held = self._engine.held(self._collection)
@@ -264,6 +181,7 @@ class FedIndex:
             held = Held(build, delta.generation, mark)
             try:
                 self._engine.apply(self._collection, delta, held)
+                progress(held.generation)
             except BuildGone:  # its rows were dropped by hand, its record was not
                 self._engine.forget(self._collection)
                 held = NONE_HELD

@@ -25,7 +25,7 @@ from pymilvus.orm.schema import CollectionSchema
 
 from rag.domain import Filter
 from rag.errors import BadSettings, Corrupt, IndexUnavailable
-from rag.index.fed import NONE_HELD, BuildGone, Found, Held
+from rag.index.engine import NONE_HELD, BuildGone, Found, Held
 from rag.index.labels import label
 from rag.index.milvus_schema import (
     STORED,
@@ -117,25 +117,29 @@ class MilvusEngine:
     def chunks(self, collection: str, build: str, generation: int) -> Iterator[str]:
         name = _rows(collection, build)
         live = f"born <= {generation} and died > {generation}"
-        with self._translated():
+        try:
             pages = self._ask(
                 name,
                 lambda client: client.query_iterator(
-                    name, batch_size=1000, filter=live, output_fields=["chunk"]
+                    name, batch_size=_BATCH, filter=live, output_fields=["chunk"]
                 ),
             )
-            try:
-                while page := pages.next():
-                    yield from (each["chunk"] for each in page)
-            finally:
-                pages.close()
+            while page := self._ask(name, lambda client: pages.next()):
+                yield from (each["chunk"] for each in page)
+        except BuildGone:
+            return
 
     def rows(self, collection: str, build: str) -> int:
         name = _rows(collection, build)
-        counted = self._ask(
-            name,
-            lambda client: client.query(name, output_fields=["count(*)"], timeout=self._seconds),
-        )
+        try:
+            counted = self._ask(
+                name,
+                lambda client: client.query(
+                    name, output_fields=["count(*)"], timeout=self._seconds
+                ),
+            )
+        except BuildGone:
+            return 0
         return int(counted[0]["count(*)"])
 
     def forget(self, collection: str) -> None:
