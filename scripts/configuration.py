@@ -54,7 +54,7 @@ MEANING = {
     "fusion_dense_weight": "share of the dense leg in `convex` fusion",
     "candidates": "hits taken from each leg before fusion",
     "passages": "passages a question is answered from",
-    "search_engine": "`embedded`: every process keeps its own index; else the search-engines page",
+    "search_engine": "where passages are searched; see [Search engines](search-engines.md)",
     "search_url": "where it is: `http://user:password@host:19530/database`; user, password and "
     "database where there are",
     "search_dense": "`exact` finds the best passages behind every filter by looking at all; "

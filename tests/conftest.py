@@ -86,5 +86,8 @@ def milvus(milvus_server: MilvusServer) -> Iterator[Backend]:
 
     engine = MilvusEngine(milvus_server.url)
     # Milvus Lite counts words among the rows that the filter permits, while they are in memory.
-    yield Fed("milvus", engine, examples=8, steady=False)
+    opening = (
+        f"from rag.index.milvus import MilvusEngine\nengine = MilvusEngine({milvus_server.url!r})"
+    )
+    yield Fed("milvus", engine, opening, examples=8, steady=False)
     engine.close()
