@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
 from rag.store.unit import SqlStore, open_store
-from tests.index.backends import Backend, Embedded, Fed
 from tests.servers import (
     Databases,
     MilvusServer,
@@ -16,6 +16,9 @@ from tests.servers import (
     SqliteDatabases,
     postgresql_server,
 )
+
+if TYPE_CHECKING:
+    from tests.index.backends import Backend
 
 
 class Ticker:
@@ -64,11 +67,15 @@ def store(databases: Databases, clock: Ticker) -> Iterator[SqlStore]:
 
 @pytest.fixture(scope="session")
 def tantivy() -> Backend:
+    from tests.index.backends import Embedded
+
     return Embedded("tantivy")
 
 
 @pytest.fixture(scope="session")
 def rank_bm25() -> Backend:
+    from tests.index.backends import Embedded
+
     return Embedded("rank_bm25")
 
 
@@ -83,6 +90,7 @@ def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusSe
 @pytest.fixture(scope="session")
 def milvus(milvus_server: MilvusServer) -> Iterator[Backend]:
     from rag.index.milvus import MilvusEngine
+    from tests.index.backends import Fed
 
     engine = MilvusEngine(milvus_server.url)
     # Milvus Lite counts words among the rows that the filter permits, while they are in memory.
