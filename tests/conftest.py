@@ -93,9 +93,9 @@ def milvus(milvus_server: MilvusServer) -> Iterator[Backend]:
     from tests.index.backends import Fed
 
     engine = MilvusEngine(milvus_server.url)
-    # Milvus Lite counts words among the rows that the filter permits, while they are in memory.
     opening = (
         f"from rag.index.milvus import MilvusEngine\nengine = MilvusEngine({milvus_server.url!r})"
     )
+    # Milvus Lite counts words among the rows that the filter permits, while they are in memory.
     yield Fed("milvus", engine, opening, examples=8, steady=False)
     engine.close()
