@@ -15,8 +15,10 @@ def open_engine(settings: Settings) -> Engine | None:
     BadSettings."""
     if settings.search_url is None:  # settings are refused where an engine has none
         return None
+    from rag.index.milvus import MilvusEngine
+
     try:
-        from rag.index.milvus import MilvusEngine
+        import pymilvus  # noqa: F401 - a start without it says so, and not the first question
     except ImportError as exc:
         raise BadSettings(
             f"the client of Milvus is not installed ({exc}); pip install 'attest-rag[milvus]'"

@@ -12,11 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pymilvus import MilvusClient
 
 from rag.domain import Filter
 from rag.errors import Corrupt
@@ -35,6 +34,9 @@ from rag.index.milvus_schema import (
     words,
 )
 from rag.ports import Delta
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
 
 _PREFIX = "attest_"
 _OURS = re.compile(f"{_PREFIX}[0-9a-f]{{32}}_[0-9a-f]{{32}}")

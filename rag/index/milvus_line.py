@@ -6,15 +6,15 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
-
-import grpc
-from pymilvus import CollectionSchema, MilvusClient, MilvusException
-from pymilvus.milvus_client.index import IndexParams
 
 from rag.errors import BadSettings, IndexUnavailable
 from rag.index.engine import BuildGone
+
+if TYPE_CHECKING:  # importing pymilvus opens a socket
+    from pymilvus import CollectionSchema, MilvusClient
+    from pymilvus.milvus_client.index import IndexParams
 
 T = TypeVar("T")
 
@@ -35,6 +35,8 @@ class MilvusLine:
 
     def ask(self, name: str, call: Callable[[MilvusClient], T]) -> T:
         """What `call` returns; Milvus Lite forgets with each restart what was loaded."""
+        from pymilvus import MilvusException
+
         with self.translated():
             client = self.client()
             try:
@@ -46,6 +48,8 @@ class MilvusLine:
             return call(client)
 
     def client(self) -> MilvusClient:
+        from pymilvus import MilvusClient
+
         with self._connecting:
             if self._connected is None:
                 # It logs each error with its stack before raising it; ours says the same once.
@@ -57,6 +61,9 @@ class MilvusLine:
 
     @contextmanager
     def translated(self) -> Iterator[None]:
+        import grpc
+        from pymilvus import MilvusException
+
         try:
             yield
         except (MilvusException, grpc.RpcError) as exc:
@@ -69,6 +76,8 @@ class MilvusLine:
             ) from exc
 
     def make(self, name: str, schema: CollectionSchema, indexes: IndexParams) -> None:
+        from pymilvus import MilvusException
+
         with self.translated():
             client = self.client()
             if client.has_collection(name, timeout=self.seconds):
@@ -116,5 +125,4 @@ def _address(url: str) -> dict[str, str]:
 
 
 def _said(exc: Exception) -> str:
-    said = exc.message if isinstance(exc, MilvusException) else exc
-    return str(said).partition("\n")[0]
+    return str(getattr(exc, "message", exc)).partition("\n")[0]

@@ -5,10 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Any, Literal
-
-from pymilvus import CollectionSchema, DataType, Function, FunctionType, MilvusClient
-from pymilvus.milvus_client.index import IndexParams
+from typing import TYPE_CHECKING, Any, Literal
 
 from rag.domain import Filter
 from rag.errors import IndexUnavailable
@@ -16,6 +13,10 @@ from rag.index.labels import condition_labels, label, metadata_labels, reader_la
 from rag.index.lexical import K1, B
 from rag.index.terms import terms
 from rag.ports import Row
+
+if TYPE_CHECKING:  # importing pymilvus opens a socket
+    from pymilvus import CollectionSchema
+    from pymilvus.milvus_client.index import IndexParams
 
 Dense = Literal["exact", "graph"]
 
@@ -30,6 +31,8 @@ _LETTERS = 7  # of a word's name; with the blank, 8,191 words fit into a text
 
 
 def rows_schema(dimension: int) -> CollectionSchema:
+    from pymilvus import DataType, Function, FunctionType, MilvusClient
+
     schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
     schema.add_field("row", DataType.INT64, is_primary=True)
     schema.add_field("chunk", DataType.VARCHAR, max_length=512)
@@ -65,6 +68,8 @@ def rows_schema(dimension: int) -> CollectionSchema:
 
 
 def rows_indexes(dense: Dense) -> IndexParams:
+    from pymilvus import MilvusClient
+
     params = MilvusClient.prepare_index_params()
     if dense == "exact":
         params.add_index("vector", index_type="FLAT", metric_type="IP")
@@ -80,6 +85,8 @@ def rows_indexes(dense: Dense) -> IndexParams:
 
 def record_schema() -> CollectionSchema:
     """What was applied, one row a collection."""
+    from pymilvus import DataType, MilvusClient
+
     schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
     schema.add_field("collection", DataType.VARCHAR, is_primary=True, max_length=_LABEL)
     schema.add_field("build", DataType.VARCHAR, max_length=_LABEL)
@@ -90,6 +97,8 @@ def record_schema() -> CollectionSchema:
 
 
 def record_indexes() -> IndexParams:
+    from pymilvus import MilvusClient
+
     params = MilvusClient.prepare_index_params()
     params.add_index("nothing", index_type="FLAT", metric_type="L2")
     return params
