@@ -1,0 +1,166 @@
+"""The engine over its nodes: everything is asked of all of them, and one that fails fails all."""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.domain import Filter
+from rag.errors import BadSettings, IndexUnavailable
+from rag.index.fed import NONE_HELD, BuildGone, Found, Held
+from rag.index.postgresql import dense, lexical
+from rag.index.postgresql.feeding import feed
+from rag.index.postgresql.node import Connection, Node
+from rag.index.postgresql.schema import Schema, State
+from rag.index.postgresql.tending import tend
+from rag.ports import Delta
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+GRAPH_FROM = 50_000  # rows on a node from which comparing every one takes too long
+
+
+class PostgresqlEngine:
+    """An `Engine`. `urls` holds one libpq URL a node, in an order that does not change: another
+    order or number is another layout, and every collection is fed again. From `graph_from` rows on
+    a node the dense leg uses an HNSW graph where the filter is wide (None: never; then it is
+    exact)."""
+
+    def __init__(self, urls: Sequence[str], graph_from: int | None = GRAPH_FROM) -> None:
+        if not urls:
+            raise BadSettings("search_url names no node; write it like postgresql://HOST/DATABASE")
+        self._nodes = [Node(url) for url in urls]
+        self._graph_from = graph_from
+        self._asking = ThreadPoolExecutor(8 * len(urls), thread_name_prefix="search-node")
+        self._tending = ThreadPoolExecutor(1, thread_name_prefix="search-tending")
+
+    @property
+    def exact(self) -> bool:
+        return self._graph_from is None
+
+    def held(self, collection: str) -> Held:
+        schema = Schema(collection)
+        states = self._each(lambda node: node.newest(lambda c: _state(c, schema)))
+        return self._agreed(states)
+
+    def apply(self, collection: str, delta: Delta, held: Held) -> None:
+        schema, nodes = Schema(collection), len(self._nodes)
+
+        def apply_to(node: Node) -> None:
+            try:
+                with node.writing() as connection:
+                    number = self._nodes.index(node)
+                    feed(connection, schema, delta, held, nodes, number)
+            except BuildGone as exc:
+                raise IndexUnavailable(
+                    f"the search node {node.name} was wiped while it was fed; ask again"
+                ) from exc
+
+        self._each(apply_to)
+        self._tending.submit(self._tend_quietly, collection)
+
+    def lexical(
+        self, collection: str, build: str, tokens: Sequence[str], filter: Filter, k: int
+    ) -> list[Found]:
+        schema = Schema(collection)
+        counted = partial(
+            lexical.statistics,
+            schema=schema,
+            build=build,
+            generation=filter.generation,
+            tokens=tokens,
+        )
+        known = lexical.Statistics.of(self._each(lambda node: node.search(counted)))
+        searched = partial(
+            lexical.search,
+            schema=schema,
+            build=build,
+            tokens=tokens,
+            known=known,
+            filter=filter,
+            k=k,
+        )
+        return _best(self._each(lambda node: node.search(searched)), k)
+
+    def dense(
+        self, collection: str, build: str, vector: NDArray[np.float32], filter: Filter, k: int
+    ) -> list[Found]:
+        searched = partial(
+            dense.search,
+            schema=Schema(collection),
+            build=build,
+            vector=vector,
+            filter=filter,
+            k=k,
+        )
+        return _best(self._each(lambda node: node.search(searched)), k)
+
+    def rows(self, collection: str) -> int:
+        schema = Schema(collection)
+        states = self._each(lambda node: node.newest(lambda c: _state(c, schema)))
+        return sum(state.rows for state in states if state is not None)
+
+    def forget(self, collection: str) -> None:
+        schema = Schema(collection)
+
+        def drop(node: Node) -> None:
+            with node.writing() as connection:
+                schema.drop(connection)
+
+        self._each(drop)
+
+    def tend(self, collection: str) -> None:
+        """Do now what is otherwise done in the background after feeding: merge postings, make the
+        graph. Raises IndexUnavailable."""
+        schema = Schema(collection)
+        for node in self._nodes:  # one after the other, so that the others answer at full speed
+            try:
+                tend(node, schema, self._graph_from)
+            except BuildGone:
+                return  # wiped meanwhile
+
+    def close(self) -> None:
+        self._tending.shutdown(wait=True, cancel_futures=True)
+        self._asking.shutdown()
+        for node in self._nodes:
+            node.close()
+
+    def _agreed(self, states: Sequence[State | None]) -> Held:
+        """What all nodes hold: the oldest of what they say, nothing where one was wiped, or fed for
+        another layout."""
+        held = [
+            state.held
+            for number, state in enumerate(states)
+            if state is not None and (state.nodes, state.node) == (len(states), number)
+        ]
+        if len(held) < len(states) or len({each.build for each in held}) > 1:
+            return NONE_HELD
+        return min(held, key=lambda each: each.generation)
+
+    def _each(self, work: Callable[[Node], T]) -> list[T]:
+        if len(self._nodes) == 1:
+            return [work(self._nodes[0])]
+        return list(self._asking.map(work, self._nodes))
+
+    def _tend_quietly(self, collection: str) -> None:
+        try:
+            self.tend(collection)
+        except IndexUnavailable as exc:
+            log.warning("the search engine was not tended, and will be after the next feed: %s", exc)
+
+
+def _state(connection: Connection, schema: Schema) -> State | None:
+    return schema.state(connection)
+
+
+def _best(parts: Iterable[list[Found]], k: int) -> list[Found]:
+    merged = heapq.merge(*parts, key=lambda found: (-found.score, found.row))
+    return [found for found, _ in zip(merged, range(k), strict=False)]
