@@ -392,8 +392,15 @@ class Jobs(Protocol):
 
 
 class Chunks(Protocol):
-    def since(self, collection: str, generation: int) -> Delta:
-        """What a searcher at `generation` must apply to reach the newest one (0: everything)."""
+    def since(self, collection: str, generation: int, limit: int | None = None) -> Delta:
+        """What a searcher at `generation` must apply to reach the newest one (0: everything). With
+        a `limit`, it ends at an earlier generation where more rows than that would be born, but
+        never before the next one."""
+        ...
+
+    def mark(self, collection: str, generation: int) -> str:
+        """Tells this generation from another one of its number, in a database that was put back to
+        a backup and went on from there; "" for 0 and for one that never was."""
         ...
 
     def passages(self, collection: str, ids: Sequence[str], filter: Filter) -> list[Passage]:

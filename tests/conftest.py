@@ -1,4 +1,4 @@
-"""Databases and stores for every test that wants the truth in SQL."""
+"""Databases and stores for every test that wants the truth in SQL, and the search back ends."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rag.store.unit import SqlStore, open_store
+from tests.index.backends import Backend, Embedded
 from tests.servers import Databases, PostgresqlDatabases, SqliteDatabases, postgresql_server
 
 
@@ -53,3 +54,13 @@ def store(databases: Databases, clock: Ticker) -> Iterator[SqlStore]:
     opened = open_store(databases.new(), max_attempts=3, clock=clock)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def tantivy() -> Backend:
+    return Embedded("tantivy")
+
+
+@pytest.fixture(scope="session")
+def rank_bm25() -> Backend:
+    return Embedded("rank_bm25")

@@ -59,12 +59,14 @@ class EmbeddedIndex:
         """Apply what was committed since the last call; return the newest generation. Raises
         Corrupt and IndexUnavailable, after which the next call builds everything anew."""
         with self._applying:
-            delta = self._since(self._held.generation)
-            if delta.generation < self._held.generation:  # the store was put back to a backup
-                self._replace()
-                delta = self._since(0)
+            with self._store() as work:
+                held = self._held
+                if held.mark != work.chunks.mark(self._collection, held.generation):
+                    self._replace()  # the store was put back to a backup
+                delta = work.chunks.since(self._collection, self._held.generation)
+                mark = work.chunks.mark(self._collection, delta.generation)
             try:
-                self._apply(delta)
+                self._apply(delta, mark)
             except BaseException:
                 self._replace()
                 raise
@@ -98,11 +100,7 @@ class EmbeddedIndex:
                     return _hits(held, search(held), leg)
             newest = self.catch_up()  # again, should another thread forget in between
 
-    def _since(self, generation: int) -> Delta:
-        with self._store() as work:
-            return work.chunks.since(self._collection, generation)
-
-    def _apply(self, delta: Delta) -> None:
+    def _apply(self, delta: Delta, mark: str) -> None:
         held = self._held
         if delta.generation == held.generation:
             return
@@ -115,7 +113,7 @@ class EmbeddedIndex:
             held.rows.end(delta.died)
             held.dense.extend(vectors)
             held.lexical.show()
-            held.generation = delta.generation
+            held.generation, held.mark = delta.generation, mark
 
     def _replace(self) -> None:
         fresh = self._empty()
@@ -138,4 +136,4 @@ class _Held:
         self.rows = RowTable()
         self.dense = dense
         self.lexical = lexical
-        self.generation = 0
+        self.generation, self.mark = 0, ""

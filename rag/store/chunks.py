@@ -13,7 +13,7 @@ from rag.domain import Chunk, Filter, Passage
 from rag.errors import UnknownCollection
 from rag.ports import Delta, Fresh, Row
 from rag.store.showing import newest_of, shown_of
-from rag.store.tables import ChunkRow, CollectionRow, DocumentRow, VersionRow
+from rag.store.tables import ChunkRow, CollectionRow, DocumentRow, GenerationRow, VersionRow
 from rag.store.transaction import Transaction
 
 
@@ -21,7 +21,7 @@ class SqlChunks:
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
 
-    def since(self, collection: str, generation: int) -> Delta:
+    def since(self, collection: str, generation: int, limit: int | None = None) -> Delta:
         """Rows born and already ended inside the window come with their `died`, so that a searcher
         can answer for every generation in it. Raises UnknownCollection. A `generation` newer than
         the collection's (a restored backup) gives an empty delta that ends before it began."""
@@ -31,6 +31,10 @@ class SqlChunks:
         )
         if newest is None:
             raise UnknownCollection(f"there is no collection {collection!r:.100}")
+        if limit is not None:
+            beyond = session.scalar(_beyond(collection, generation, limit))
+            if beyond is not None:
+                newest = max(generation + 1, beyond - 1)
         rows = session.execute(_born(collection, generation, newest))
         ended = session.execute(
             select(ChunkRow.row, ChunkRow.died)
@@ -48,6 +52,14 @@ class SqlChunks:
             born=[_row_noun(row, newest) for row in rows],
             died=[(row, died) for row, died in ended if died is not None],
         )
+
+    def mark(self, collection: str, generation: int) -> str:
+        took = self._tx.read().execute(
+            select(GenerationRow.at, GenerationRow.document).where(
+                GenerationRow.collection == collection, GenerationRow.number == generation
+            )
+        )
+        return "".join(f"{row.at.isoformat()} {row.document}" for row in took)
 
     def passages(self, collection: str, ids: Sequence[str], filter: Filter) -> list[Passage]:
         session = self._tx.read()
@@ -86,6 +98,17 @@ def _born(collection: str, after: int, until: int) -> Select[Any]:
         )
         .where(ChunkRow.collection == collection, ChunkRow.born > after, ChunkRow.born <= until)
         .order_by(ChunkRow.row)
+    )
+
+
+def _beyond(collection: str, after: int, limit: int) -> Select[Any]:
+    """The generation of the first row that is one too many."""
+    return (
+        select(ChunkRow.born)
+        .where(ChunkRow.collection == collection, ChunkRow.born > after)
+        .order_by(ChunkRow.born)
+        .offset(limit)
+        .limit(1)
     )
 
 

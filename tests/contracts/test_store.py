@@ -532,6 +532,50 @@ def test_since_gives_rows_vectors_and_ends(store: SqlStore) -> None:
     assert row.row < everything.born[1].row
 
 
+def test_since_ends_early_where_more_would_be_born_than_wanted(store: SqlStore) -> None:
+    into = collection(store)
+    for name, texts in (("a", 2), ("b", 1), ("c", 5), ("d", 1)):
+        ingest(store, into, name, [f"{name}{i}" for i in range(texts)])
+    ingest(store, into, "a", ["new"])
+
+    def windows(limit: int | None) -> list[tuple[int, int, list[str], list[int]]]:
+        found, at = [], 0
+        with store() as unit:
+            while (delta := unit.chunks.since(into, at, limit)).generation != at:
+                texts = [row.text.split("\n")[-1] for row in delta.born]
+                found.append((at, delta.generation, texts, [died for _, died in delta.died]))
+                at = delta.generation
+        return found
+
+    c = [f"c{i}" for i in range(5)]
+    assert windows(3) == [
+        (0, 2, ["a0", "a1", "b0"], []),
+        (2, 3, c, []),
+        (3, 5, ["d0", "new"], [5, 5]),
+    ]
+    assert [(since, until) for since, until, _, _ in windows(1)] == [
+        (0, 1),
+        (1, 2),
+        (2, 3),
+        (3, 4),
+        (4, 5),
+    ]
+    assert windows(10) == windows(None) == [(0, 5, ["a0", "a1", "b0", *c, "d0", "new"], [])]
+
+
+def test_a_mark_tells_generations_of_one_number_apart(store: SqlStore) -> None:
+    one, other = collection(store, "one"), collection(store, "other")
+    for into in (one, other):
+        ingest(store, into, "a.txt", ["old"])
+        ingest(store, into, "a.txt", ["new"])
+    with store() as unit:
+        marks = [unit.chunks.mark(into, g) for into in (one, other) for g in (1, 2)]
+        assert [unit.chunks.mark(one, g) for g in (0, 3)] == ["", ""]
+        assert marks == [unit.chunks.mark(into, g) for into in (one, other) for g in (1, 2)]
+    assert all(marks)
+    assert marks[0] != marks[2]
+
+
 def test_a_reader_keeps_its_snapshot(store: SqlStore) -> None:
     into = collection(store)
     ingest(store, into, "a.txt", ["old"])

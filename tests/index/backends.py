@@ -1,0 +1,72 @@
+"""The back ends of the search port, as the contract suite meets them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+from uuid import uuid4
+
+from hypothesis import given, settings
+
+from rag.index.embedded import EmbeddedIndex, LexicalName
+from rag.index.fed import Engine, FedIndex
+from rag.ports import SearchIndex
+from tests.index.truth import DIMENSION, Truth
+
+
+class Wiped(SearchIndex, Protocol):
+    """A search index whose rows can be dropped."""
+
+    def forget(self) -> None: ...
+
+
+class Backend(Protocol):
+    """`exact`: the dense leg is held to the best k, bit by bit of the order; else to finding no
+    row it may not and at least nine in ten of those it should. `examples`: how many random cases a
+    property is tried on."""
+
+    name: str
+    exact: bool
+    examples: int
+
+    def index(self, truth: Truth) -> Wiped:
+        """A new one, over the only collection of `truth`."""
+        ...
+
+
+class Embedded:
+    exact = True
+    examples = 60
+
+    def __init__(self, name: LexicalName) -> None:
+        self.name = name
+
+    def index(self, truth: Truth) -> EmbeddedIndex:
+        return EmbeddedIndex(truth.store, "c", DIMENSION, self.name)
+
+
+class Fed:
+    """An engine on a server that every test of the session shares, each truth with a collection of
+    its own; a truth's indexes share it, as processes do."""
+
+    def __init__(self, name: str, engine: Engine, examples: int) -> None:
+        self.name = name
+        self.engine = engine
+        self.exact = engine.exact
+        self.examples = examples
+
+    def index(self, truth: Truth) -> FedIndex:
+        if not truth.collection:
+            truth.collection = uuid4().hex
+        return FedIndex(
+            truth.store, truth.collection, DIMENSION, self.engine, truth.alone, rows_at_once=7
+        )
+
+
+def explore(backend: Backend, **cases: Any) -> Callable[[Callable[..., None]], None]:
+    """Run the decorated function at once, on as many random cases as the back end can afford."""
+
+    def run(check: Callable[..., None]) -> None:
+        settings(max_examples=backend.examples, deadline=None)(given(**cases)(check))()
+
+    return run
