@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from rag.index.postgresql.engine import PostgresqlEngine
 from rag.store.unit import SqlStore, open_store
-from tests.index.backends import Backend, Embedded
+from tests.index.backends import Backend, Embedded, Fed
+from tests.search_nodes import search_nodes
 from tests.servers import Databases, PostgresqlDatabases, SqliteDatabases, postgresql_server
 
 
@@ -64,3 +66,21 @@ def tantivy() -> Backend:
 @pytest.fixture(scope="session")
 def rank_bm25() -> Backend:
     return Embedded("rank_bm25")
+
+
+@pytest.fixture(scope="session")
+def pgvector() -> Iterator[Backend]:
+    """One node; every vector is compared, so it is held to the best k."""
+    with search_nodes(1) as nodes:
+        engine = PostgresqlEngine([node.url for node in nodes], graph_from=None)
+        yield Fed("pgvector", engine, examples=6)
+        engine.close()
+
+
+@pytest.fixture(scope="session")
+def pgvector_nodes() -> Iterator[Backend]:
+    """Three nodes, each with an HNSW graph where a test has many rows."""
+    with search_nodes(3) as nodes:
+        engine = PostgresqlEngine([node.url for node in nodes], graph_from=400)
+        yield Fed("pgvector_nodes", engine, examples=6)
+        engine.close()

@@ -6,7 +6,6 @@ import heapq
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -48,8 +47,7 @@ class PostgresqlEngine:
 
     def held(self, collection: str) -> Held:
         schema = Schema(collection)
-        states = self._each(lambda node: node.newest(lambda c: _state(c, schema)))
-        return self._agreed(states)
+        return _agreed(self._each(lambda node: node.newest(schema.state)))
 
     def apply(self, collection: str, delta: Delta, held: Held) -> None:
         schema, nodes = Schema(collection), len(self._nodes)
@@ -71,41 +69,22 @@ class PostgresqlEngine:
         self, collection: str, build: str, tokens: Sequence[str], filter: Filter, k: int
     ) -> list[Found]:
         schema = Schema(collection)
-        counted = partial(
-            lexical.statistics,
-            schema=schema,
-            build=build,
-            generation=filter.generation,
-            tokens=tokens,
+        at = filter.generation
+        parts = self._ask(lambda c: lexical.statistics(c, schema, build, at, tokens))
+        known = lexical.Statistics.of(parts)
+        return _best(
+            self._ask(lambda c: lexical.search(c, schema, build, tokens, known, filter, k)), k
         )
-        known = lexical.Statistics.of(self._each(lambda node: node.search(counted)))
-        searched = partial(
-            lexical.search,
-            schema=schema,
-            build=build,
-            tokens=tokens,
-            known=known,
-            filter=filter,
-            k=k,
-        )
-        return _best(self._each(lambda node: node.search(searched)), k)
 
     def dense(
         self, collection: str, build: str, vector: NDArray[np.float32], filter: Filter, k: int
     ) -> list[Found]:
-        searched = partial(
-            dense.search,
-            schema=Schema(collection),
-            build=build,
-            vector=vector,
-            filter=filter,
-            k=k,
-        )
-        return _best(self._each(lambda node: node.search(searched)), k)
+        schema = Schema(collection)
+        return _best(self._ask(lambda c: dense.search(c, schema, build, vector, filter, k)), k)
 
     def rows(self, collection: str) -> int:
         schema = Schema(collection)
-        states = self._each(lambda node: node.newest(lambda c: _state(c, schema)))
+        states = self._each(lambda node: node.newest(schema.state))
         return sum(state.rows for state in states if state is not None)
 
     def forget(self, collection: str) -> None:
@@ -133,17 +112,8 @@ class PostgresqlEngine:
         for node in self._nodes:
             node.close()
 
-    def _agreed(self, states: Sequence[State | None]) -> Held:
-        """What all nodes hold: the oldest of what they say, nothing where one was wiped, or fed for
-        another layout."""
-        held = [
-            state.held
-            for number, state in enumerate(states)
-            if state is not None and (state.nodes, state.node) == (len(states), number)
-        ]
-        if len(held) < len(states) or len({each.build for each in held}) > 1:
-            return NONE_HELD
-        return min(held, key=lambda each: each.generation)
+    def _ask(self, work: Callable[[Connection], T]) -> list[T]:
+        return self._each(lambda node: node.search(work))
 
     def _each(self, work: Callable[[Node], T]) -> list[T]:
         if len(self._nodes) == 1:
@@ -154,11 +124,22 @@ class PostgresqlEngine:
         try:
             self.tend(collection)
         except IndexUnavailable as exc:
-            log.warning("the search engine was not tended, and will be after the next feed: %s", exc)
+            log.warning(
+                "the search nodes were not tended, and will be after the next feed: %s", exc
+            )
 
 
-def _state(connection: Connection, schema: Schema) -> State | None:
-    return schema.state(connection)
+def _agreed(states: Sequence[State | None]) -> Held:
+    """What all nodes hold: the oldest of what they say, nothing where one was wiped, or fed for
+    another layout."""
+    held = [
+        state.held
+        for number, state in enumerate(states)
+        if state is not None and (state.nodes, state.node) == (len(states), number)
+    ]
+    if len(held) < len(states) or len({each.build for each in held}) > 1:
+        return NONE_HELD
+    return min(held, key=lambda each: each.generation)
 
 
 def _best(parts: Iterable[list[Found]], k: int) -> list[Found]:

@@ -53,9 +53,7 @@ def feed(
     _end(connection, schema, [*ended, *known])
     born = [row for row in here if row.born > applied]
     tokens, loose = _add(connection, schema, born) if born else (0, 0)
-    connection.execute(
-        schema.sql(_RECORD), (held.generation, held.mark, len(born), tokens, loose)
-    )
+    connection.execute(schema.sql(_RECORD), (held.generation, held.mark, len(born), tokens, loose))
 
 
 def _end(connection: Connection, schema: Schema, ended: Sequence[tuple[int, int]]) -> None:

@@ -16,8 +16,8 @@ from rag.index.postgresql.schema import SEGMENT_BITS, Schema
 
 NARROW = 5_000  # permitted rows up to which they are listed first
 
-# Unnesting in the select list walks the three arrays in step. The sum becomes a float4, so that rows
-# with the same counts tie in whatever order their terms were added.
+# Unnesting in the select list walks the three arrays in step. The sum becomes a float4, so that
+# rows with the same counts tie in whatever order their terms were added.
 _SCORED = f"""
 WITH matched AS (
     SELECT (p.segment::bigint << {SEGMENT_BITS}) + unnest(p.rows) AS row, asked.weight,
@@ -25,6 +25,7 @@ WITH matched AS (
     FROM unnest(%(terms)s::text[], %(weights)s::float8[]) AS asked(term, weight)
     JOIN {{postings}} p ON p.term = asked.term
 )"""
+_HOLDING = "SELECT term, sum(n)::bigint FROM {postings} WHERE term = ANY(%s) GROUP BY term"
 _SCORE = "sum(weight * tf / (tf + %(plain)s::float8 + %(by_length)s::float8 * len))::float4"
 _FEW = f"""{_SCORED}, permitted AS MATERIALIZED (SELECT row, chunk FROM {{rows}} r WHERE {{where}})
 SELECT row, chunk, {_SCORE} AS score FROM matched JOIN permitted USING (row)
@@ -40,7 +41,7 @@ ORDER BY s.score DESC, s.row LIMIT %(k)s
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """What BM25 counts over all rows, ended ones too; `holding` maps a term to the rows it is in."""
+    """What BM25 counts over all rows, ended ones too; `holding`: in how many each term is."""
 
     rows: int
     tokens: int
@@ -69,7 +70,7 @@ def statistics(
     """This node's part of what the question needs. Raises BuildGone."""
     state = schema.begun(connection, build, generation)
     found = connection.execute(
-        schema.sql("SELECT term, sum(n)::bigint FROM {postings} WHERE term = ANY(%s) GROUP BY term"),
+        schema.sql(_HOLDING),
         (sorted(set(tokens)),),
     )
     return Statistics(state.rows, state.tokens, dict(found))

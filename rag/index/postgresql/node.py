@@ -18,8 +18,8 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 T = TypeVar("T")
 
 CONNECT_SECONDS = "5"
-# One question is small: compiling its plan costs more than running it. Behind a filter pgvector must
-# go on scanning until enough rows were found, or answers come back short.
+# One question is small: compiling its plan costs more than running it. Behind a filter pgvector
+# must go on scanning until enough rows were found, or answers come back short.
 _READING = """
 SET jit = off;
 SET work_mem = '64MB';

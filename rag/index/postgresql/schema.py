@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from psycopg.sql import SQL, Composed, Identifier
 
@@ -34,6 +33,7 @@ CREATE TABLE {postings} (
 );
 CREATE INDEX ON {postings} (term)
 """
+_STATE = "SELECT build, generation, mark, nodes, node, rows, tokens, loose FROM {state}"
 _INLINE = 1_900  # dimensions up to which a vector fits a page; others are kept beside the row
 
 
@@ -73,10 +73,12 @@ class Schema:
         ).fetchone()
         if found is None or not found[0]:
             return None
-        row: tuple[Any, ...] | None = connection.execute(
-            self.sql("SELECT build, generation, mark, nodes, node, rows, tokens, loose FROM {state}")
-        ).fetchone()
-        return None if row is None else State(Held(*row[:3]), *row[3:], graph=bool(found[1]))
+        row = connection.execute(self.sql(_STATE)).fetchone()
+        if row is None:
+            return None
+        build, generation, mark, nodes, node, rows, tokens, loose = row
+        held = Held(build, generation, mark)
+        return State(held, nodes, node, rows, tokens, loose, graph=bool(found[1]))
 
     def begun(self, connection: Connection, build: str, generation: int) -> State:
         """The state, of this build and at least this generation. Raises BuildGone."""
@@ -96,7 +98,8 @@ class Schema:
         for statement in _TABLES.split(";"):
             connection.execute(self.sql(statement, storage=storage))
         connection.execute(
-            self.sql("INSERT INTO {state} VALUES (%s, 0, '', %s, %s, 0, 0, 0)"), (build, nodes, node)
+            self.sql("INSERT INTO {state} VALUES (%s, 0, '', %s, %s, 0, 0, 0)"),
+            (build, nodes, node),
         )
 
     def drop(self, connection: Connection) -> None:
