@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,6 +59,9 @@ class SearchNode:
         pairs = [tuple(map(int, line.split())) for line in listed.stdout.splitlines()]
         for pid in (postmaster, *(pid for pid, parent in pairs if parent == postmaster)):
             os.kill(pid, signal.SIGKILL)
+        while _runs(postmaster):
+            time.sleep(0.01)
+        Path(self._data, "postmaster.pid").unlink()  # its number may stay taken by a zombie
 
     def promote(self) -> None:
         self._run("pg_ctl", "-D", self._data, "-w", "promote")
@@ -132,3 +136,8 @@ def _free_port() -> int:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         return int(held.getsockname()[1])
+
+
+def _runs(pid: int) -> bool:
+    listed = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
+    return bool(listed.stdout.strip()) and not listed.stdout.strip().startswith("Z")

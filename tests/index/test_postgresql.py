@@ -1,0 +1,203 @@
+"""PostgreSQL as a search engine on real servers: several nodes, kill -9, a replica promoted, and
+what tending changes and does not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import numpy as np
+import psycopg
+import pytest
+from psycopg import sql
+
+from rag.domain import Filter, Hit
+from rag.errors import BadSettings, IndexUnavailable
+from rag.index.fed import FedIndex
+from rag.index.postgresql import tending
+from rag.index.postgresql.engine import PostgresqlEngine
+from rag.index.postgresql.schema import Schema
+from rag.ports import SearchIndex
+from tests.index.backends import Fed
+from tests.index.truth import New, Truth, unit
+from tests.search_nodes import SearchNode, folders, search_nodes
+
+HR = frozenset({"hr"})
+EAST = unit((1, 0, 0, 0))
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[SearchNode]:
+    with search_nodes(1) as nodes:
+        yield nodes[0]
+
+
+def over(truth: Truth, *urls: str, graph_from: int | None = None) -> FedIndex:
+    return Fed("", PostgresqlEngine(urls, graph_from), 1).index(truth)
+
+
+def chunks(found: list[Hit]) -> set[str]:
+    return {hit.chunk for hit in found}
+
+
+def asked(index: SearchIndex, k: int = 99) -> tuple[set[str], set[str]]:
+    """What each leg finds now."""
+    filter = Filter(index.catch_up(), HR)
+    return chunks(index.lexical("invoice", filter, k)), chunks(index.dense(EAST, filter, k))
+
+
+def eventually(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_killed_node_is_a_loud_error_and_never_a_part_of_the_answer() -> None:
+    with search_nodes(3) as nodes:
+        truth = Truth()
+        truth.commit([New(f"invoice {i}") for i in range(30)])
+        index = over(truth, *(node.url for node in nodes))
+        every = {f"c{i}" for i in range(30)}
+        assert asked(index) == (every, every)
+        rows = sql.Identifier(Schema(truth.collection).name, "rows")
+        for node in nodes:
+            with psycopg.connect(node.url) as connection:
+                held = connection.execute(sql.SQL("SELECT row FROM {}").format(rows)).fetchall()
+                assert 5 <= len(held) <= 15
+        filter = Filter(1, HR)
+        nodes[1].kill()
+        for ask in (
+            lambda: index.lexical("invoice", filter, 5),
+            lambda: index.dense(EAST, filter, 5),
+            index.catch_up,
+        ):
+            with pytest.raises(IndexUnavailable, match=nodes[1].address):
+                ask()
+        nodes[1].start()
+        assert asked(index) == (every, every)
+
+
+def test_promoting_the_replica_brings_answers_back() -> None:
+    with search_nodes(1) as [primary], folders(1) as [replica]:
+        truth = Truth()
+        truth.commit([New("invoice"), New("invoice")])
+        both = f"postgresql://attest@{primary.address},{replica.address}/postgres"
+        index = over(truth, both)
+        assert asked(index) == ({"c0", "c1"}, {"c0", "c1"}), "before there is a replica"
+        replica.follow(primary)
+        replica.start()
+        truth.commit([New("invoice")], ended=[0])
+        assert asked(index) == ({"c1", "c2"}, {"c1", "c2"})
+        eventually(lambda: asked(over(truth, replica.url)) == ({"c1", "c2"}, {"c1", "c2"}))
+        primary.kill()
+        assert asked(index) == ({"c1", "c2"}, {"c1", "c2"}), "the replica answers what it has"
+        truth.commit([New("invoice")], ended=[1])
+        with pytest.raises(IndexUnavailable, match="accepts writes"):
+            index.catch_up()
+        replica.promote()
+        assert asked(index) == ({"c2", "c3"}, {"c2", "c3"})
+
+
+def test_a_replica_that_is_behind_is_not_believed() -> None:
+    with search_nodes(1) as [primary], folders(1) as [replica]:
+        replica.follow(primary)
+        replica.start()
+        truth = Truth()
+        truth.commit([New("secret invoice"), New("invoice")])
+        index = over(truth, f"postgresql://attest@{primary.address},{replica.address}/postgres")
+        assert asked(index) == ({"c0", "c1"}, {"c0", "c1"})
+        with psycopg.connect(replica.url, autocommit=True) as connection:
+            connection.execute("SELECT pg_wal_replay_pause()")
+            truth.commit([New("invoice")], ended=[0])
+            assert asked(index) == ({"c1", "c2"}, {"c1", "c2"})
+            connection.execute("SELECT pg_wal_replay_resume()")
+
+
+def test_another_number_of_nodes_is_fed_again() -> None:
+    with search_nodes(2) as nodes:
+        truth = Truth()
+        truth.commit([New("invoice")] * 6)
+        urls = [node.url for node in nodes]
+        every = {f"c{i}" for i in range(6)}
+        for layout in (urls, urls[:1], urls[::-1], urls):
+            assert asked(over(truth, *layout)) == (every, every)
+
+
+def test_tending_changes_no_hit_and_no_score(
+    node: SearchNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tending, "LOOSE", 1)
+    rng = np.random.default_rng(3)
+    truth = Truth()
+    engine = PostgresqlEngine([node.url], graph_from=None)
+    with closing(engine):
+        index = Fed("", engine, 1).index(truth)
+        for _ in range(12):
+            words = rng.integers(0, 9, size=(5, 6))
+            truth.commit([New(" ".join(f"w{n}" for n in row)) for row in words])
+            index.catch_up()
+        filter = Filter(12, HR)
+        before = [index.lexical(f"w{n} w{n + 1}", filter, 99) for n in range(8)]
+        assert before[0]
+        blocks = "SELECT sum(reltuples) FROM pg_class WHERE relname = 'postings'"
+        engine.tend(truth.collection)
+        with psycopg.connect(node.url) as connection:
+            found = connection.execute(blocks).fetchone()
+            assert found is not None
+            assert found[0] < 12 * 9, "of twelve blocks of a word one is left"
+        assert [index.lexical(f"w{n} w{n + 1}", filter, 99) for n in range(8)] == before
+        truth.commit([New("w1 w1 w1")], ended=[0, 1, 2])
+        found_again = index.lexical("w1", Filter(index.catch_up(), HR), 99)
+        assert "c60" in chunks(found_again)
+        assert not {"c0", "c1", "c2"} & chunks(found_again)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5])
+def test_the_graph_finds_what_the_comparison_of_all_finds(node: SearchNode, share: float) -> None:
+    rng = np.random.default_rng(4)
+    truth = Truth()
+    groups = np.where(rng.random(4000) < share, "hr", "law")
+    truth.commit([New("x", tuple(rng.normal(size=4)), readers=frozenset({str(g)})) for g in groups])
+    engine = PostgresqlEngine([node.url], graph_from=1)
+    with closing(engine):
+        index = Fed("", engine, 1).index(truth)
+        filter = Filter(index.catch_up(), HR)
+        engine.tend(truth.collection)
+        eventually(lambda: has_graph(node, engine, truth))
+        exact = over(truth, node.url)
+        exact.catch_up()
+        questions = [unit(rng.normal(size=4)) for _ in range(20)]
+        shared = [
+            len(chunks(index.dense(q, filter, 10)) & chunks(exact.dense(q, filter, 10)))
+            for q in questions
+        ]
+        assert sum(shared) >= 0.95 * 10 * len(questions)
+        truth.commit([New("x", (1, 0, 0, 0), readers=HR)])
+        newest = index.catch_up()
+        assert "c4000" in chunks(index.dense(EAST, Filter(newest, HR), 10)), "fed into the graph"
+
+
+def has_graph(node: SearchNode, engine: PostgresqlEngine, truth: Truth) -> bool:
+    engine.tend(truth.collection)
+    with psycopg.connect(node.url) as connection:
+        found = connection.execute(
+            "SELECT bool_or(indisvalid) FROM pg_index i JOIN pg_class c "
+            "ON c.oid = i.indexrelid WHERE c.relname = 'graph'"
+        ).fetchone()
+        return bool(found and found[0])
+
+
+@pytest.mark.parametrize("url", ["nonsense://x", "postgresql://[", "what"])
+def test_an_address_that_is_none_stops_the_start(url: str) -> None:
+    with pytest.raises(BadSettings, match="search_url"):
+        PostgresqlEngine([url])
+
+
+def test_a_server_without_pgvector_or_away_says_so() -> None:
+    truth = Truth()
+    truth.commit([New("invoice")])
+    index = over(truth, "postgresql://attest@127.0.0.1:1/postgres")
+    with pytest.raises(IndexUnavailable, match=r"127\.0\.0\.1:1"):
+        index.catch_up()
