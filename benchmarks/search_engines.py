@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from benchmarks.machine import machine
 from rag.domain import Filter
-from rag.index.fed import Found, Held
+from rag.index.engine import Found, Held
 from rag.index.postgresql.engine import PostgresqlEngine
 from rag.index.postgresql.schema import Schema
 from rag.ports import Delta, Row
@@ -150,6 +150,7 @@ def fed(engine: PostgresqlEngine, made: Made) -> str:
     """Feed it anew; returns the build."""
     engine.forget(COLLECTION)
     build, making, feeding = uuid4().hex, 0.0, 0.0
+    engine.begin(COLLECTION, build, made.vectors.shape[1])
     for start in range(0, len(made), BATCH):
         began = perf_counter()
         delta = made.delta(start)

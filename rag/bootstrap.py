@@ -40,6 +40,7 @@ from rag.verifiers import ChosenVerifiers
 
 if TYPE_CHECKING:
     from models.block_store import BlockStore
+    from rag.index.engine import Engine
 
 log = logging.getLogger(__name__)
 
@@ -166,14 +167,25 @@ class Attest:
             policy=policy,
         )
 
+    @cached_property
+    def search_engine(self) -> Engine | None:
+        """Outside this process; None where it keeps its own index."""
+        from rag.search_engines import open_engine
+
+        return open_engine(self.settings)
+
     def index(self, collection: str) -> SearchIndex:
         """The searcher of a collection (by id), kept by this process."""
-        from rag.index.embedded import EmbeddedIndex
+        from rag.search_engines import index_of
 
         with self._lock:
             if collection not in self._indexes:
-                self._indexes[collection] = EmbeddedIndex(
-                    self.store, collection, self.embedder.dimension, self.settings.lexical
+                self._indexes[collection] = index_of(
+                    collection,
+                    self.embedder.dimension,
+                    self.settings,
+                    self.store,
+                    self.search_engine,
                 )
             return self._indexes[collection]
 
@@ -225,6 +237,8 @@ class Attest:
             readers.close()
         if (engine := self.__dict__.get("engine_client")) is not None:
             engine.close()
+        if (search_engine := self.__dict__.get("search_engine")) is not None:
+            search_engine.close()
         if "store" in self.__dict__:
             self.store.close()
 

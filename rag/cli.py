@@ -19,6 +19,7 @@ from rag.commands import (
     adapters,
     calibration,
     evaluation,
+    index,
     ingest,
     kv,
     library,
@@ -43,6 +44,7 @@ FAMILIES = (
     tuning,
     adapters,
     kv,
+    index,
     accounts,
 )
 BADLY_USED = (EmptyQuestion, QuestionTooLong, BadName)  # what is wrong stood on the command line

@@ -48,6 +48,11 @@ class Settings(BaseSettings):
     candidates: int = Field(50, ge=1, le=1000)
     passages: int = Field(5, ge=1, le=20)
 
+    # the search engine
+    search_engine: Literal["embedded", "postgresql", "milvus"] = "embedded"
+    search_url: SecretStr | None = None
+    search_dense: Literal["exact", "graph"] = "exact"
+
     # models
     model: str = "smollm2-135m-instruct"  # a pulled name, or the path of a checkpoint folder
     adapter: str = "default"  # a shipped or registered adapter, "none" for the base weights
@@ -103,6 +108,16 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"host {self.host} can be reached by others, but sign_in is 'none'; set "
                 "sign_in = 'local' and create a user with `attest users add`, or keep 127.0.0.1"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _search_engines_are_somewhere(self) -> Settings:
+        if (self.search_engine == "embedded") != (self.search_url is None):
+            raise ValueError(
+                f"search_engine is {self.search_engine!r} and search_url is "
+                f"{'not set' if self.search_url is None else 'set'}; set both to use a search "
+                "engine on servers, or neither"
             )
         return self
 

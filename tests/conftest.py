@@ -11,7 +11,13 @@ from rag.index.postgresql.engine import PostgresqlEngine
 from rag.store.unit import SqlStore, open_store
 from tests.index.backends import Backend, Embedded, Fed
 from tests.search_nodes import search_nodes
-from tests.servers import Databases, PostgresqlDatabases, SqliteDatabases, postgresql_server
+from tests.servers import (
+    Databases,
+    MilvusServer,
+    PostgresqlDatabases,
+    SqliteDatabases,
+    postgresql_server,
+)
 
 
 class Ticker:
@@ -73,7 +79,7 @@ def pgvector() -> Iterator[Backend]:
     """One node; every vector is compared, so it is held to the best k."""
     with search_nodes(1) as nodes:
         engine = PostgresqlEngine([node.url for node in nodes], graph_from=None)
-        yield Fed("pgvector", engine, examples=6)
+        yield Fed("pgvector", engine, examples=6, steady=True)
         engine.close()
 
 
@@ -82,5 +88,23 @@ def pgvector_nodes() -> Iterator[Backend]:
     """Three nodes, each with an HNSW graph where a test has many rows."""
     with search_nodes(3) as nodes:
         engine = PostgresqlEngine([node.url for node in nodes], graph_from=400)
-        yield Fed("pgvector_nodes", engine, examples=6)
+        yield Fed("pgvector_nodes", engine, examples=6, steady=True)
         engine.close()
+
+
+@pytest.fixture(scope="session")
+def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusServer]:
+    server = MilvusServer(tmp_path_factory.mktemp("milvus"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def milvus(milvus_server: MilvusServer) -> Iterator[Backend]:
+    from rag.index.milvus import MilvusEngine
+
+    engine = MilvusEngine(milvus_server.url)
+    # Milvus Lite counts words among the rows that the filter permits, while they are in memory.
+    yield Fed("milvus", engine, examples=8, steady=False)
+    engine.close()

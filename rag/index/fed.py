@@ -10,9 +10,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import monotonic
-from typing import Protocol
 from uuid import uuid4
 
 import numpy as np
@@ -22,87 +21,11 @@ from rag.analyse import analyse
 from rag.domain import Filter, Hit, Leg
 from rag.errors import Corrupt, IndexUnavailable, ModelError
 from rag.index.dense import wrong_vector
-from rag.ports import Delta, Row, Store
+from rag.index.engine import NONE_HELD, BuildGone, Engine, Found, Held
+from rag.ports import Row, Store
 
 ROWS_AT_ONCE = 2_000  # in memory while feeding; a single generation may hold more
 WAIT_SECONDS = 30.0  # for another feeder, before the question fails
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What an engine holds of one collection: everything up to `generation` of the history that
-    `mark` tells from others (`Chunks.mark`), in the build called `build`, 32 hexadecimal digits. A
-    build begins empty and only grows; a wiped collection is fed again under a new name."""
-
-    build: str
-    generation: int
-    mark: str
-
-
-NONE_HELD = Held("", 0, "")
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A row that an engine found. Higher scores are better."""
-
-    row: int
-    chunk: str
-    score: float
-
-
-class BuildGone(Exception):
-    """The build that was asked is not there any more, so its rows may be gone in part. Engines
-    raise it and `FedIndex` answers it; nobody else sees it."""
-
-
-class Engine(Protocol):
-    """Holds the rows of many collections (by id; any text). Every method raises IndexUnavailable
-    when the engine is away or refuses; none ever answers in part. What `apply` has recorded, every
-    later call of every process sees. Safe to share by threads."""
-
-    @property
-    def exact(self) -> bool:
-        """Whether the dense leg finds the best k behind every filter; else it misses some."""
-        ...
-
-    def held(self, collection: str) -> Held:
-        """What the last finished `apply` recorded; `NONE_HELD` where there was none."""
-        ...
-
-    def apply(self, collection: str, delta: Delta, held: Held) -> None:
-        """Take over the rows born and ended, and then record `held`, whose build is begun if it is
-        new. Done again, wholly or in part, it changes nothing more. Vectors have been checked.
-        Never called by two at once for one collection. Raises Corrupt when a row ended that is not
-        here."""
-        ...
-
-    def lexical(
-        self, collection: str, build: str, tokens: Sequence[str], filter: Filter, k: int
-    ) -> list[Found]:
-        """The k best permitted rows by BM25 (k1 and b of `rag.index.lexical`) over
-        `rag.index.terms.terms`, best first, ties by row; rows without any of the tokens are not
-        found. A repeated token counts again. `tokens`, `filter.groups` and k are never empty or 0.
-        Rights, generation and conditions are applied before the cut. Raises BuildGone unless the
-        build was wholly there until the last row was found."""
-        ...
-
-    def dense(
-        self, collection: str, build: str, vector: NDArray[np.float32], filter: Filter, k: int
-    ) -> list[Found]:
-        """As `lexical`, by the inner product with a unit vector of the rows' dimension."""
-        ...
-
-    def rows(self, collection: str) -> int:
-        """How many it holds, ended ones with them."""
-        ...
-
-    def forget(self, collection: str) -> None:
-        """Remove every build of the collection, unfinished ones too, and what was recorded (that
-        first)."""
-        ...
-
-    def close(self) -> None: ...
 
 
 Alone = Callable[[str, float], AbstractContextManager[Callable[[], None]]]
@@ -140,9 +63,10 @@ class FedIndex:
         """The newest generation that this process has seen the engine hold."""
         return self._held.generation
 
-    @property
-    def exact(self) -> bool:
-        return self._engine.exact
+    def live(self, generation: int) -> set[str]:
+        """The chunks that the engine holds as live at a generation, whoever may read them."""
+        build = self._held.build
+        return set(self._engine.chunks(self._collection, build, generation)) if build else set()
 
     def catch_up(self) -> int:
         """Feed the engine what was committed since it was last fed, by whichever process; return
@@ -156,6 +80,14 @@ class FedIndex:
         with self._one_feeder():
             self._engine.forget(self._collection)
             self._held = NONE_HELD
+
+    def rebuild(self, progress: Callable[[int], None]) -> int:
+        """Remove everything and feed it again, before anybody else can; `progress` gets each
+        generation on the way. Returns the last."""
+        with self._one_feeder() as still_alone:
+            self._engine.forget(self._collection)
+            self._held = self._feed(still_alone, progress)
+        return self._held.generation
 
     def lexical(self, query: str, filter: Filter, k: int) -> list[Hit]:
         """BM25 hits; none when the query has no token but stop words."""
@@ -183,7 +115,7 @@ class FedIndex:
     def _search(
         self, filter: Filter, leg: Leg, k: int, search: Callable[[str, Filter], list[Found]]
     ) -> list[Hit]:
-        if k < 1 or not filter.groups:
+        if k < 1 or not _can_match(filter):
             return []
         held = self._held
         for _ in range(3):
@@ -195,6 +127,7 @@ class FedIndex:
             try:
                 found = search(held.build, at)
             except BuildGone:
+                self._drop(held.build)
                 held = self._caught_up()
                 continue
             return [Hit(each.chunk, each.score, rank, leg) for rank, each in enumerate(found, 1)]
@@ -211,6 +144,12 @@ class FedIndex:
         self._held = held
         return held
 
+    def _drop(self, build: str) -> None:
+        """Forget a build whose rows are gone while it is still recorded."""
+        with self._one_feeder():
+            if self._engine.held(self._collection).build == build:
+                self._engine.forget(self._collection)
+
     def _newest(self, held: Held) -> bool:
         with self._store() as work:
             newest = work.collections.get(self._collection).generation
@@ -218,7 +157,9 @@ class FedIndex:
                 self._collection, held.generation
             )
 
-    def _feed(self, still_alone: Callable[[], None]) -> Held:
+    def _feed(
+        self, still_alone: Callable[[], None], progress: Callable[[int], None] = lambda at: None
+    ) -> Held:
         """In windows of few rows, each recorded, so that a killed feeder's successor goes on where
         it ended. A history the engine does not share is fed from the beginning."""
         held = self._engine.held(self._collection)
@@ -232,11 +173,18 @@ class FedIndex:
                 return held
             self._check(delta.born)
             still_alone()
+            build = held.build
             if since == 0:  # what an unfinished or foreign build left goes first
                 self._engine.forget(self._collection)
-                held = Held(uuid4().hex, 0, "")
-            held = Held(held.build, delta.generation, mark)
-            self._engine.apply(self._collection, delta, held)
+                build = uuid4().hex
+                self._engine.begin(self._collection, build, self._dimension)
+            held = Held(build, delta.generation, mark)
+            try:
+                self._engine.apply(self._collection, delta, held)
+                progress(held.generation)
+            except BuildGone:  # its rows were dropped by hand, its record was not
+                self._engine.forget(self._collection)
+                held = NONE_HELD
 
     def _check(self, born: Sequence[Row]) -> None:
         for row in born:
@@ -269,3 +217,8 @@ class FedIndex:
             f"the search engine is being fed by another process, and holds generation "
             f"{held.generation} so far; ask again later, `attest index status` shows how far it is"
         )
+
+
+def _can_match(filter: Filter) -> bool:
+    named = filter.documents is None or bool(filter.documents)
+    return bool(filter.groups) and named and all(each.values for each in filter.conditions)

@@ -9,7 +9,8 @@ from uuid import uuid4
 from hypothesis import given, settings
 
 from rag.index.embedded import EmbeddedIndex, LexicalName
-from rag.index.fed import Engine, FedIndex
+from rag.index.engine import Engine
+from rag.index.fed import FedIndex
 from rag.ports import SearchIndex
 from tests.index.truth import DIMENSION, Truth
 
@@ -22,11 +23,12 @@ class Wiped(SearchIndex, Protocol):
 
 class Backend(Protocol):
     """`exact`: the dense leg is held to the best k, bit by bit of the order; else to finding no
-    row it may not and at least nine in ten of those it should. `examples`: how many random cases a
-    property is tried on."""
+    row it may not and at least nine in ten of those it should. `steady`: a row's BM25 score is the
+    same behind every filter. `examples`: how many random cases a property is tried on."""
 
     name: str
     exact: bool
+    steady: bool
     examples: int
 
     def index(self, truth: Truth) -> Wiped:
@@ -36,6 +38,7 @@ class Backend(Protocol):
 
 class Embedded:
     exact = True
+    steady = True
     examples = 60
 
     def __init__(self, name: LexicalName) -> None:
@@ -49,11 +52,12 @@ class Fed:
     """An engine on a server that every test of the session shares, each truth with a collection of
     its own; a truth's indexes share it, as processes do."""
 
-    def __init__(self, name: str, engine: Engine, examples: int) -> None:
+    def __init__(self, name: str, engine: Engine, examples: int, steady: bool) -> None:
         self.name = name
         self.engine = engine
         self.exact = engine.exact
         self.examples = examples
+        self.steady = steady
 
     def index(self, truth: Truth) -> FedIndex:
         if not truth.collection:

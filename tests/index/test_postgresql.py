@@ -34,7 +34,7 @@ def node() -> Iterator[SearchNode]:
 
 
 def over(truth: Truth, *urls: str, graph_from: int | None = None) -> FedIndex:
-    return Fed("", PostgresqlEngine(urls, graph_from), 1).index(truth)
+    return Fed("", PostgresqlEngine(urls, graph_from), 1, steady=True).index(truth)
 
 
 def chunks(found: list[Hit]) -> set[str]:
@@ -133,7 +133,7 @@ def test_tending_changes_no_hit_and_no_score(
     truth = Truth()
     engine = PostgresqlEngine([node.url], graph_from=None)
     with closing(engine):
-        index = Fed("", engine, 1).index(truth)
+        index = Fed("", engine, 1, steady=True).index(truth)
         for _ in range(12):
             words = rng.integers(0, 9, size=(5, 6))
             truth.commit([New(" ".join(f"w{n}" for n in row)) for row in words])
@@ -162,7 +162,7 @@ def test_the_graph_finds_what_the_comparison_of_all_finds(node: SearchNode, shar
     truth.commit([New("x", tuple(rng.normal(size=4)), readers=frozenset({str(g)})) for g in groups])
     engine = PostgresqlEngine([node.url], graph_from=1)
     with closing(engine):
-        index = Fed("", engine, 1).index(truth)
+        index = Fed("", engine, 1, steady=True).index(truth)
         filter = Filter(index.catch_up(), HR)
         engine.tend(truth.collection)
         eventually(lambda: has_graph(node, engine, truth))

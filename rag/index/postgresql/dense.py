@@ -8,7 +8,7 @@ from pgvector import Vector
 from psycopg.sql import SQL, Composed, Literal
 
 from rag.domain import Filter
-from rag.index.fed import Found
+from rag.index.engine import Found
 from rag.index.postgresql.node import Connection
 from rag.index.postgresql.permitting import Permit
 from rag.index.postgresql.schema import Schema

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rag.domain import Filter
 from rag.errors import BadSettings, IndexUnavailable
-from rag.index.fed import NONE_HELD, BuildGone, Found, Held
+from rag.index.engine import NONE_HELD, BuildGone, Found, Held
 from rag.index.postgresql import dense, lexical
 from rag.index.postgresql.feeding import feed
 from rag.index.postgresql.node import Connection, Node
@@ -24,6 +24,7 @@ from rag.ports import Delta
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
+_CHUNKS = "SELECT chunk FROM {rows} WHERE born <= %(at)s AND died > %(at)s"
 GRAPH_FROM = 50_000  # rows on a node from which comparing every one takes too long
 
 
@@ -49,18 +50,21 @@ class PostgresqlEngine:
         schema = Schema(collection)
         return _agreed(self._each(lambda node: node.newest(schema.state)))
 
+    def begin(self, collection: str, build: str, dimension: int) -> None:
+        schema, nodes = Schema(collection), len(self._nodes)
+
+        def create(node: Node) -> None:
+            with node.writing() as connection:
+                schema.create(connection, build, nodes, self._nodes.index(node), dimension)
+
+        self._each(create)
+
     def apply(self, collection: str, delta: Delta, held: Held) -> None:
         schema, nodes = Schema(collection), len(self._nodes)
 
         def apply_to(node: Node) -> None:
-            try:
-                with node.writing() as connection:
-                    number = self._nodes.index(node)
-                    feed(connection, schema, delta, held, nodes, number)
-            except BuildGone as exc:
-                raise IndexUnavailable(
-                    f"the search node {node.name} was wiped while it was fed; ask again"
-                ) from exc
+            with node.writing() as connection:
+                feed(connection, schema, delta, held, nodes, self._nodes.index(node))
 
         self._each(apply_to)
         self._tending.submit(self._tend_quietly, collection)
@@ -82,10 +86,20 @@ class PostgresqlEngine:
         schema = Schema(collection)
         return _best(self._ask(lambda c: dense.search(c, schema, build, vector, filter, k)), k)
 
-    def rows(self, collection: str) -> int:
+    def chunks(self, collection: str, build: str, generation: int) -> Iterator[str]:
         schema = Schema(collection)
-        states = self._each(lambda node: node.newest(schema.state))
-        return sum(state.rows for state in states if state is not None)
+        for node in self._nodes:
+            try:
+                with node.writing() as connection, connection.cursor("chunks") as cursor:
+                    schema.begun(connection, build, generation)
+                    for (chunk,) in cursor.execute(schema.sql(_CHUNKS), {"at": generation}):
+                        yield chunk
+            except BuildGone:
+                return
+
+    def rows(self, collection: str, build: str) -> int:
+        states = self._each(lambda node: node.newest(Schema(collection).state))
+        return sum(state.rows for state in states if state and state.held.build == build)
 
     def forget(self, collection: str) -> None:
         schema = Schema(collection)

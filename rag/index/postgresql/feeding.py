@@ -8,8 +8,8 @@ from typing import Any
 
 from pgvector.psycopg import register_vector
 
-from rag.errors import Corrupt, IndexUnavailable
-from rag.index.fed import Held
+from rag.errors import Corrupt
+from rag.index.engine import Held
 from rag.index.labels import metadata_labels, reader_labels
 from rag.index.postgresql.node import Connection
 from rag.index.postgresql.schema import LIVE, SEGMENT_BITS, Schema
@@ -37,16 +37,8 @@ def feed(
 ) -> None:
     """Apply the part of `delta` that belongs to node number `node` of so many, and record `held`.
     What the node has recorded already is left as it is. Raises Corrupt for an ended row that is not
-    here, IndexUnavailable when the build was wiped meanwhile."""
-    state = schema.state(connection)
-    if state is None or state.held.build != held.build:
-        if delta.since:
-            raise IndexUnavailable("the search engine was wiped while it was fed; ask again")
-        dimension = len(delta.born[0].vector) if delta.born else 0
-        schema.create(connection, held.build, nodes, node, dimension)
-        applied = 0
-    else:
-        applied = state.held.generation
+    here, BuildGone."""
+    applied = schema.begun(connection, held.build, 0).held.generation
     here = [row for row in delta.born if row.row % nodes == node]
     known = [(row.row, row.died) for row in here if row.born <= applied and row.died is not None]
     ended = [(row, died) for row, died in delta.died if row % nodes == node]

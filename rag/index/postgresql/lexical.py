@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rag.domain import Filter
-from rag.index.fed import Found
+from rag.index.engine import Found
 from rag.index.lexical import K1, B
 from rag.index.postgresql.node import Connection
 from rag.index.postgresql.permitting import Permit

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from rag.errors import BadSettings, IndexUnavailable
-from rag.index.fed import BuildGone
+from rag.index.engine import BuildGone
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 T = TypeVar("T")

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from psycopg.sql import SQL, Composed, Identifier
 
-from rag.index.fed import BuildGone, Held
+from rag.errors import IndexUnavailable
+from rag.index.engine import BuildGone, Held
 from rag.index.labels import label
 from rag.index.postgresql.node import Connection
 
@@ -81,10 +82,16 @@ class Schema:
         return State(held, nodes, node, rows, tokens, loose, graph=bool(found[1]))
 
     def begun(self, connection: Connection, build: str, generation: int) -> State:
-        """The state, of this build and at least this generation. Raises BuildGone."""
+        """The state, of this build and at least this generation. Raises BuildGone, and
+        IndexUnavailable where the build is older, as a replica's may be."""
         state = self.state(connection)
-        if state is None or state.held.build != build or state.held.generation < generation:
+        if state is None or state.held.build != build:
             raise BuildGone
+        if state.held.generation < generation:
+            raise IndexUnavailable(
+                f"the search node holds generation {state.held.generation} only, and not "
+                f"{generation} any more: a replica that was behind took over; ask again"
+            )
         return state
 
     def create(

@@ -1,0 +1,93 @@
+"""`attest index`: the search index that is derived from the database; for administrators."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from rag.commands.opening import acting, opened
+from rag.commands.terminal import Terminal
+from rag.errors import BadInput, NotPermitted
+from rag.wire import Json
+
+if TYPE_CHECKING:
+    from rag.bootstrap import Attest
+
+OWN = (
+    "search_engine is 'embedded': every process keeps an index of its own in memory and builds it "
+    "from the database when it starts"
+)
+
+
+def add(commands: Any, common: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser("index", parents=[common], help="the search index")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    showing = verbs.add_parser(
+        "status", parents=[common], help="what the search engine holds of each collection"
+    )
+    showing.set_defaults(run=status)
+    building = verbs.add_parser(
+        "rebuild", parents=[common], help="wipe a collection's index and feed it again"
+    )
+    building.add_argument("collection", metavar="COLLECTION")
+    building.set_defaults(run=rebuild)
+
+
+def status(asked: argparse.Namespace, terminal: Terminal) -> int:
+    with opened(asked) as attest:
+        _administer(asked, attest)
+        with attest.store() as work:
+            collections = work.collections.all()
+        engine, found, lines = attest.search_engine, list[Json](), list[str]()
+        for each in collections if engine is not None else ():
+            held = engine.held(each.id)
+            rows = engine.rows(each.id, held.build) if held.build else 0
+            found.append(
+                {
+                    "collection": each.name,
+                    "committed": each.generation,
+                    "applied": held.generation,
+                    "rows": rows,
+                }
+            )
+            lines.append(
+                f"{each.name}: generation {held.generation} of {each.generation}, {rows} rows"
+            )
+        name = attest.settings.search_engine
+    first = OWN if engine is None else f"search_engine is {name!r}"
+    terminal.result({"engine": name, "collections": found}, "\n".join([first, *lines]))
+    return 0
+
+
+def rebuild(asked: argparse.Namespace, terminal: Terminal) -> int:
+    """Questions on the collection wait meanwhile, and fail after some time."""
+    from rag.index.fed import FedIndex
+
+    with opened(asked) as attest:
+        _administer(asked, attest)
+        if attest.search_engine is None:
+            raise BadInput(f"{OWN}; restart them instead")
+        with attest.store() as work:
+            collection = work.collections.named(asked.collection)
+        index = FedIndex(
+            attest.store,
+            collection.id,
+            attest.embedder.dimension,
+            attest.search_engine,
+            attest.store.alone,
+        )
+        generation = index.rebuild(
+            lambda at: terminal.progress(f"generation {at} of {collection.generation}")
+        )
+    terminal.result(
+        {"collection": collection.name, "generation": generation},
+        f"{collection.name} is built again, up to generation {generation}",
+    )
+    return 0
+
+
+def _administer(asked: argparse.Namespace, attest: Attest) -> None:
+    """Raises NotPermitted."""
+    who = acting(asked, attest)
+    if not who.admin:
+        raise NotPermitted(f"{who.user} is no administrator; the index is of all collections")
