@@ -45,7 +45,7 @@ class SearchNode:
         self._run("pg_basebackup", *at, "-D", self._data, "-R", "-X", "stream", "-c", "fast")
 
     def start(self) -> None:
-        settings = (*_SMALL, f"port={self.port}", f"unix_socket_directories={self._folder}")
+        settings = (*_SMALL, f"port={self.port}", "unix_socket_directories=")
         options = " ".join(f"-c {setting}" for setting in settings)
         log = str(self._folder / "log")
         self._run("pg_ctl", "-D", self._data, "-w", "-l", log, "-o", options, "start")

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
+from typing import LiteralString, Protocol
 
 import numpy as np
 import psycopg
@@ -15,7 +16,7 @@ from psycopg import sql
 from rag.domain import Filter, Hit
 from rag.errors import BadSettings, IndexUnavailable
 from rag.index.fed import FedIndex
-from rag.index.postgresql import tending
+from rag.index.postgresql import lexical, tending
 from rag.index.postgresql.engine import PostgresqlEngine
 from rag.index.postgresql.schema import Schema
 from rag.ports import SearchIndex
@@ -33,8 +34,20 @@ def node() -> Iterator[SearchNode]:
         yield nodes[0]
 
 
-def over(truth: Truth, *urls: str, graph_from: int | None = None) -> FedIndex:
-    return Fed("", PostgresqlEngine(urls, graph_from), 1, steady=True).index(truth)
+class Over(Protocol):
+    def __call__(self, truth: Truth, *urls: str) -> FedIndex: ...
+
+
+@pytest.fixture
+def over() -> Iterator[Over]:
+    """An index over nodes, which compares every vector."""
+    with ExitStack() as stack:
+
+        def opened(truth: Truth, *urls: str) -> FedIndex:
+            engine = stack.enter_context(closing(PostgresqlEngine(urls, None)))
+            return Fed("", engine, 1, steady=True).index(truth)
+
+        yield opened
 
 
 def chunks(found: list[Hit]) -> set[str]:
@@ -54,7 +67,21 @@ def eventually(true: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def test_a_killed_node_is_a_loud_error_and_never_a_part_of_the_answer() -> None:
+def written(primary: SearchNode) -> object:
+    return one(primary, "SELECT pg_current_wal_lsn()")
+
+
+def replayed(replica: SearchNode) -> object:
+    return one(replica, "SELECT pg_last_wal_replay_lsn()")
+
+
+def one(node: SearchNode, query: LiteralString | sql.Composed) -> object:
+    with psycopg.connect(node.url) as connection:
+        found = connection.execute(query).fetchone()
+    return found and found[0]
+
+
+def test_a_killed_node_is_a_loud_error_and_never_a_part_of_the_answer(over: Over) -> None:
     with search_nodes(3) as nodes:
         truth = Truth()
         truth.commit([New(f"invoice {i}") for i in range(30)])
@@ -79,7 +106,7 @@ def test_a_killed_node_is_a_loud_error_and_never_a_part_of_the_answer() -> None:
         assert asked(index) == (every, every)
 
 
-def test_promoting_the_replica_brings_answers_back() -> None:
+def test_promoting_the_replica_brings_answers_back(over: Over) -> None:
     with search_nodes(1) as [primary], folders(1) as [replica]:
         truth = Truth()
         truth.commit([New("invoice"), New("invoice")])
@@ -90,7 +117,7 @@ def test_promoting_the_replica_brings_answers_back() -> None:
         replica.start()
         truth.commit([New("invoice")], ended=[0])
         assert asked(index) == ({"c1", "c2"}, {"c1", "c2"})
-        eventually(lambda: asked(over(truth, replica.url)) == ({"c1", "c2"}, {"c1", "c2"}))
+        eventually(lambda: replayed(replica) == written(primary))
         primary.kill()
         assert asked(index) == ({"c1", "c2"}, {"c1", "c2"}), "the replica answers what it has"
         truth.commit([New("invoice")], ended=[1])
@@ -100,7 +127,7 @@ def test_promoting_the_replica_brings_answers_back() -> None:
         assert asked(index) == ({"c2", "c3"}, {"c2", "c3"})
 
 
-def test_a_replica_that_is_behind_is_not_believed() -> None:
+def test_a_replica_that_is_behind_is_not_believed(over: Over) -> None:
     with search_nodes(1) as [primary], folders(1) as [replica]:
         replica.follow(primary)
         replica.start()
@@ -115,7 +142,7 @@ def test_a_replica_that_is_behind_is_not_believed() -> None:
             connection.execute("SELECT pg_wal_replay_resume()")
 
 
-def test_another_number_of_nodes_is_fed_again() -> None:
+def test_another_number_of_nodes_is_fed_again(over: Over) -> None:
     with search_nodes(2) as nodes:
         truth = Truth()
         truth.commit([New("invoice")] * 6)
@@ -128,7 +155,6 @@ def test_another_number_of_nodes_is_fed_again() -> None:
 def test_tending_changes_no_hit_and_no_score(
     node: SearchNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tending, "LOOSE", 1)
     rng = np.random.default_rng(3)
     truth = Truth()
     engine = PostgresqlEngine([node.url], graph_from=None)
@@ -141,12 +167,12 @@ def test_tending_changes_no_hit_and_no_score(
         filter = Filter(12, HR)
         before = [index.lexical(f"w{n} w{n + 1}", filter, 99) for n in range(8)]
         assert before[0]
-        blocks = "SELECT sum(reltuples) FROM pg_class WHERE relname = 'postings'"
+        blocks = sql.Identifier(Schema(truth.collection).name, "postings")
+        counting = sql.SQL("SELECT count(*) FROM {} WHERE term = 'w1'").format(blocks)
+        assert one(node, counting) == 12
+        monkeypatch.setattr(tending, "LOOSE", 1)
         engine.tend(truth.collection)
-        with psycopg.connect(node.url) as connection:
-            found = connection.execute(blocks).fetchone()
-            assert found is not None
-            assert found[0] < 12 * 9, "of twelve blocks of a word one is left"
+        assert one(node, counting) == 1
         assert [index.lexical(f"w{n} w{n + 1}", filter, 99) for n in range(8)] == before
         truth.commit([New("w1 w1 w1")], ended=[0, 1, 2])
         found_again = index.lexical("w1", Filter(index.catch_up(), HR), 99)
@@ -155,7 +181,9 @@ def test_tending_changes_no_hit_and_no_score(
 
 
 @pytest.mark.parametrize("share", [0.02, 0.5])
-def test_the_graph_finds_what_the_comparison_of_all_finds(node: SearchNode, share: float) -> None:
+def test_the_graph_finds_what_the_comparison_of_all_finds(
+    node: SearchNode, over: Over, share: float
+) -> None:
     rng = np.random.default_rng(4)
     truth = Truth()
     groups = np.where(rng.random(4000) < share, "hr", "law")
@@ -180,13 +208,30 @@ def test_the_graph_finds_what_the_comparison_of_all_finds(node: SearchNode, shar
 
 
 def has_graph(node: SearchNode, engine: PostgresqlEngine, truth: Truth) -> bool:
-    engine.tend(truth.collection)
+    engine.tend(truth.collection)  # or it finds that the background is at it
     with psycopg.connect(node.url) as connection:
-        found = connection.execute(
-            "SELECT bool_or(indisvalid) FROM pg_index i JOIN pg_class c "
-            "ON c.oid = i.indexrelid WHERE c.relname = 'graph'"
-        ).fetchone()
-        return bool(found and found[0])
+        state = Schema(truth.collection).state(connection)
+    return state is not None and state.graph
+
+
+def test_looking_up_the_best_finds_what_listing_the_permitted_finds(
+    node: SearchNode, over: Over, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(5)
+    truth = Truth()
+    for _ in range(3):
+        texts = [" ".join(f"w{n}" for n in rng.integers(0, 30, size=9)) for _ in range(60)]
+        groups = rng.choice(["hr", "law"], size=60)
+        truth.commit(
+            [New(t, readers=frozenset({str(g)})) for t, g in zip(texts, groups, strict=True)]
+        )
+    index = over(truth, node.url)
+    filter = Filter(index.catch_up(), HR)
+    queries = [f"w{n} w{n + 1} w{n + 2}" for n in range(20)]
+    listed = [index.lexical(query, filter, 10) for query in queries]
+    assert all(len(found) == 10 for found in listed)
+    monkeypatch.setattr(lexical, "NARROW", 0)
+    assert [index.lexical(query, filter, 10) for query in queries] == listed
 
 
 @pytest.mark.parametrize("url", ["nonsense://x", "postgresql://[", "what"])
@@ -195,7 +240,7 @@ def test_an_address_that_is_none_stops_the_start(url: str) -> None:
         PostgresqlEngine([url])
 
 
-def test_a_server_without_pgvector_or_away_says_so() -> None:
+def test_a_server_without_pgvector_or_away_says_so(over: Over) -> None:
     truth = Truth()
     truth.commit([New("invoice")])
     index = over(truth, "postgresql://attest@127.0.0.1:1/postgres")

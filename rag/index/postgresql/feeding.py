@@ -12,7 +12,7 @@ from rag.errors import Corrupt
 from rag.index.engine import Held
 from rag.index.labels import metadata_labels, reader_labels
 from rag.index.postgresql.node import Connection
-from rag.index.postgresql.schema import LIVE, SEGMENT_BITS, Schema
+from rag.index.postgresql.schema import LIVE, SEGMENT_BITS, Schema, home
 from rag.index.terms import terms
 from rag.ports import Delta, Row
 
@@ -39,9 +39,9 @@ def feed(
     What the node has recorded already is left as it is. Raises Corrupt for an ended row that is not
     here, BuildGone."""
     applied = schema.begun(connection, held.build, 0).held.generation
-    here = [row for row in delta.born if row.row % nodes == node]
+    here = [row for row in delta.born if home(row.row, nodes) == node]
     known = [(row.row, row.died) for row in here if row.born <= applied and row.died is not None]
-    ended = [(row, died) for row, died in delta.died if row % nodes == node]
+    ended = [(row, died) for row, died in delta.died if home(row, nodes) == node]
     _end(connection, schema, [*ended, *known])
     born = [row for row in here if row.born > applied]
     tokens, loose = _add(connection, schema, born) if born else (0, 0)

@@ -122,8 +122,12 @@ class Node:
         timeout = told.get("connect_timeout") or CONNECT_SECONDS
         target = make_conninfo(self._url, target_session_attrs=kind, connect_timeout=timeout)
         connection = psycopg.connect(target, autocommit=True, prepare_threshold=None)
-        connection.execute(_READING)
-        connection.autocommit = autocommit
+        try:
+            connection.execute(_READING)
+            connection.autocommit = autocommit
+        except psycopg.Error:
+            connection.close()
+            raise
         if not autocommit:
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         return connection

@@ -34,7 +34,7 @@ class Permit:
         """How many rows it permits, counted no further than `most`."""
         found = connection.execute(
             schema.sql(
-                "SELECT count(*) FROM (SELECT FROM {rows} r WHERE {where} LIMIT %(most)s) some",
+                "SELECT count(*) FROM (SELECT FROM {rows} r WHERE {where} LIMIT %(most)s) found",
                 where=self.where,
             ),
             self.values | {"most": most},

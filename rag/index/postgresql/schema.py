@@ -53,6 +53,12 @@ class State:
     graph: bool
 
 
+def home(row: int, nodes: int) -> int:
+    """The node of so many that holds a row: by Fibonacci hashing (Knuth, The Art of Computer
+    Programming 3, 6.4), since row numbers may come in steps."""
+    return (row * 11400714819323198485 % 2**64 >> 32) % nodes
+
+
 class Schema:
     """Names of a collection's tables on any node."""
 
