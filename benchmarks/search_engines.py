@@ -170,7 +170,7 @@ def sizes(urls: Sequence[str], rows: int) -> None:
     total = {}
     for url in urls:
         with psycopg.connect(url) as connection:
-            for name, held, graph in connection.execute(_SIZES, (Schema(COLLECTION).name,)):
+            for name, held, graph in connection.execute(_SIZES, (Schema.of(COLLECTION).name,)):
                 total[name] = total.get(name, 0) + held
                 if graph:
                     total["graph"] = total.get("graph", 0) + graph

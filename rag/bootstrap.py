@@ -189,6 +189,19 @@ class Attest:
                 )
             return self._indexes[collection]
 
+    def forget_index(self, collection: str) -> None:
+        """Of a collection (by id) that was deleted. What an engine that is away keeps of it is
+        logged, and goes with `attest index sweep`."""
+        with self._lock:
+            self._indexes.pop(collection, None)
+        if self.search_engine is not None:
+            try:
+                self.search_engine.forget(collection)
+            except errors.IndexUnavailable as exc:
+                log.warning(
+                    "the rows of a deleted collection stay, run attest index sweep: %s", exc
+                )
+
     def fuse(self, collection: Collection) -> Fuse:
         """How the legs are joined: a weight tuned for the collection wins over the settings."""
         if self.settings.fusion == "rrf":

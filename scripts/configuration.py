@@ -54,10 +54,10 @@ MEANING = {
     "fusion_dense_weight": "share of the dense leg in `convex` fusion",
     "candidates": "hits taken from each leg before fusion",
     "passages": "passages a question is answered from",
-    "search_engine": "`embedded`: every process keeps its own index; else the search-engines page",
+    "search_engine": "where passages are searched; see [Search engines](search-engines.md)",
     "search_url": "where it is. Milvus: `http://user:password@host:19530/database`; user, password "
-    "and database where there are. PostgreSQL: `postgresql://user:password@host/database`, a "
-    "node each with spaces between, replicas as further hosts (`postgresql://one,two/database`)",
+    "and database where there are. PostgreSQL: `postgresql://user:password@host/database`; several "
+    "nodes with spaces between, replicas as further hosts (`postgresql://one,two/database`)",
     "search_dense": "`exact` finds the best passages behind every filter by looking at all; "
     "`graph` is quicker over many millions and misses some",
     "model": "a pulled model's name, or the path of a checkpoint folder",

@@ -10,7 +10,7 @@ import pytest
 from rag.index.postgresql.engine import PostgresqlEngine
 from rag.store.unit import SqlStore, open_store
 from tests.index.backends import Backend, Embedded, Fed
-from tests.search_nodes import search_nodes
+from tests.search_nodes import SearchNode, search_nodes
 from tests.servers import (
     Databases,
     MilvusServer,
@@ -78,18 +78,25 @@ def rank_bm25() -> Backend:
 def pgvector() -> Iterator[Backend]:
     """One node; every vector is compared, so it is held to the best k."""
     with search_nodes(1) as nodes:
-        engine = PostgresqlEngine([node.url for node in nodes], graph_from=None)
-        yield Fed("pgvector", engine, examples=6, steady=True)
-        engine.close()
+        yield from _on_nodes("pgvector", nodes, None)
 
 
 @pytest.fixture(scope="session")
 def pgvector_nodes() -> Iterator[Backend]:
     """Three nodes, each with an HNSW graph where a test has many rows."""
     with search_nodes(3) as nodes:
-        engine = PostgresqlEngine([node.url for node in nodes], graph_from=400)
-        yield Fed("pgvector_nodes", engine, examples=6, steady=True)
-        engine.close()
+        yield from _on_nodes("pgvector_nodes", nodes, 400)
+
+
+def _on_nodes(name: str, nodes: list[SearchNode], graph_from: int | None) -> Iterator[Backend]:
+    urls = [node.url for node in nodes]
+    opening = (
+        "from rag.index.postgresql.engine import PostgresqlEngine\n"
+        f"engine = PostgresqlEngine({urls!r}, {graph_from!r})"
+    )
+    engine = PostgresqlEngine(urls, graph_from)
+    yield Fed(name, engine, opening, examples=6, steady=True)
+    engine.close()
 
 
 @pytest.fixture(scope="session")
@@ -106,5 +113,8 @@ def milvus(milvus_server: MilvusServer) -> Iterator[Backend]:
 
     engine = MilvusEngine(milvus_server.url)
     # Milvus Lite counts words among the rows that the filter permits, while they are in memory.
-    yield Fed("milvus", engine, examples=8, steady=False)
+    opening = (
+        f"from rag.index.milvus import MilvusEngine\nengine = MilvusEngine({milvus_server.url!r})"
+    )
+    yield Fed("milvus", engine, opening, examples=8, steady=False)
     engine.close()

@@ -31,6 +31,10 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     building.add_argument("collection", metavar="COLLECTION")
     building.set_defaults(run=rebuild)
+    sweeping = verbs.add_parser(
+        "sweep", parents=[common], help="drop what the engine still holds of deleted collections"
+    )
+    sweeping.set_defaults(run=sweep)
 
 
 def status(asked: argparse.Namespace, terminal: Terminal) -> int:
@@ -83,6 +87,18 @@ def rebuild(asked: argparse.Namespace, terminal: Terminal) -> int:
         {"collection": collection.name, "generation": generation},
         f"{collection.name} is built again, up to generation {generation}",
     )
+    return 0
+
+
+def sweep(asked: argparse.Namespace, terminal: Terminal) -> int:
+    with opened(asked) as attest:
+        _administer(asked, attest)
+        if attest.search_engine is None:
+            raise BadInput(f"{OWN}; there is nothing to sweep")
+        with attest.store() as work:
+            kept = [each.id for each in work.collections.all()]
+        count = attest.search_engine.sweep(kept)
+    terminal.result({"swept": count}, f"{count} deleted collections dropped from the engine")
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -94,6 +94,11 @@ class Engine(Protocol):
     def forget(self, collection: str) -> None:
         """Remove every build of the collection, unfinished ones too, and what was recorded (that
         first)."""
+        ...
+
+    def sweep(self, kept: Collection[str]) -> int:
+        """Forget every collection but these, as those that were deleted while the engine was away;
+        how many there were."""
         ...
 
     def close(self) -> None: ...

@@ -26,6 +26,7 @@ from rag.ports import Row, Store
 
 ROWS_AT_ONCE = 2_000  # in memory while feeding; a single generation may hold more
 WAIT_SECONDS = 30.0  # for another feeder, before the question fails
+_TRIES = 3  # at an engine that is wiped meanwhile
 
 
 Alone = Callable[[str, float], AbstractContextManager[Callable[[], None]]]
@@ -118,7 +119,7 @@ class FedIndex:
         if k < 1 or not _can_match(filter):
             return []
         held = self._held
-        for _ in range(3):
+        for _ in range(_TRIES):
             if filter.generation > held.generation:
                 held = self._caught_up()
             if not held.build:
@@ -131,10 +132,7 @@ class FedIndex:
                 held = self._caught_up()
                 continue
             return [Hit(each.chunk, each.score, rank, leg) for rank, each in enumerate(found, 1)]
-        raise IndexUnavailable(
-            "the search engine was wiped again and again while it was asked; see who runs "
-            "`attest index rebuild`, then ask again"
-        )
+        raise _wiped()
 
     def _caught_up(self) -> Held:
         held = self._engine.held(self._collection)
@@ -163,6 +161,7 @@ class FedIndex:
         """In windows of few rows, each recorded, so that a killed feeder's successor goes on where
         it ended. A history the engine does not share is fed from the beginning."""
         held = self._engine.held(self._collection)
+        losses = 0
         while True:
             with self._store() as work:
                 known = held.mark == work.chunks.mark(self._collection, held.generation)
@@ -181,10 +180,13 @@ class FedIndex:
             held = Held(build, delta.generation, mark)
             try:
                 self._engine.apply(self._collection, delta, held)
-                progress(held.generation)
-            except BuildGone:  # its rows were dropped by hand, its record was not
+            except BuildGone as exc:  # its rows were dropped by hand, its record was not
+                if (losses := losses + 1) == _TRIES:
+                    raise _wiped() from exc
                 self._engine.forget(self._collection)
                 held = NONE_HELD
+            else:
+                progress(held.generation)
 
     def _check(self, born: Sequence[Row]) -> None:
         for row in born:
@@ -217,6 +219,13 @@ class FedIndex:
             f"the search engine is being fed by another process, and holds generation "
             f"{held.generation} so far; ask again later, `attest index status` shows how far it is"
         )
+
+
+def _wiped() -> IndexUnavailable:
+    return IndexUnavailable(
+        "the search engine was wiped again and again while it was used; see who runs "
+        "`attest index rebuild`, then ask again"
+    )
 
 
 def _can_match(filter: Filter) -> bool:

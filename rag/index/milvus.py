@@ -6,27 +6,23 @@ every node without our help; the dense leg is exact, or a graph where a scan is 
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from threading import Lock
-from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit
+from typing import Any
 
-import grpc
 import numpy as np
 from numpy.typing import NDArray
-from pymilvus import MilvusClient, MilvusException
-from pymilvus.milvus_client.index import IndexParams
-from pymilvus.orm.schema import CollectionSchema
+from pymilvus import MilvusClient
 
 from rag.domain import Filter
-from rag.errors import BadSettings, Corrupt, IndexUnavailable
+from rag.errors import Corrupt
 from rag.index.engine import NONE_HELD, BuildGone, Found, Held
 from rag.index.labels import label
+from rag.index.milvus_line import MilvusLine
 from rag.index.milvus_schema import (
     STORED,
     Dense,
@@ -40,25 +36,22 @@ from rag.index.milvus_schema import (
 )
 from rag.ports import Delta
 
-_RECORDS = "attest_applied"
+_PREFIX = "attest_"
+_OURS = re.compile(f"{_PREFIX}[0-9a-f]{{32}}_[0-9a-f]{{32}}")
+_RECORDS = f"{_PREFIX}applied"
 _BATCH = 500  # rows a request, so that it stays under Milvus' 64 MiB
 _MOST = 16_384  # hits of one search: Milvus' limit
 _LEAST_EF = 400  # candidates of the graph; at 64, four in ten neighbours were lost behind filters
-_NO_COLLECTION, _NOT_LOADED = 100, 101  # Milvus' codes
-
-T = TypeVar("T")
 
 
 class MilvusEngine:
     """An `Engine`. `url` is http(s)://user:password@host:19530/database; user, password and
-    database may be left out, and a token stands alone before the @. Connects at the first use."""
+    database may be left out, and a token stands alone before the @. `seconds` bounds each request.
+    Connects at the first use. Raises BadSettings."""
 
     def __init__(self, url: str, dense: Dense = "exact", seconds: float = 30.0) -> None:
-        self._address = _address(url)
+        self._line = MilvusLine(url, seconds)
         self._dense = dense
-        self._seconds = seconds
-        self._connecting = Lock()
-        self._connected: MilvusClient | None = None
 
     @property
     def exact(self) -> bool:
@@ -66,13 +59,13 @@ class MilvusEngine:
 
     def held(self, collection: str) -> Held:
         try:
-            found = self._ask(
+            found = self._line.ask(
                 _RECORDS,
                 lambda client: client.get(
                     _RECORDS,
                     ids=[label(collection)],
                     output_fields=["build", "generation", "mark"],
-                    timeout=self._seconds,
+                    timeout=self._line.seconds,
                 ),
             )
         except BuildGone:
@@ -82,7 +75,7 @@ class MilvusEngine:
         return Held(found[0]["build"], found[0]["generation"], found[0]["mark"])
 
     def begin(self, collection: str, build: str, dimension: int) -> None:
-        self._make(_rows(collection, build), rows_schema(dimension), rows_indexes(self._dense))
+        self._line.make(_rows(collection, build), rows_schema(dimension), rows_indexes(self._dense))
 
     def apply(self, collection: str, delta: Delta, held: Held) -> None:
         name = _rows(collection, held.build)
@@ -92,7 +85,7 @@ class MilvusEngine:
         died = iter(delta.died)
         while ended := dict(islice(died, _BATCH)):
             self._end(name, ended)
-        self._make(_RECORDS, record_schema(), record_indexes())
+        self._line.make(_RECORDS, record_schema(), record_indexes())
         record = {
             "collection": label(collection),
             "build": held.build,
@@ -118,13 +111,13 @@ class MilvusEngine:
         name = _rows(collection, build)
         live = f"born <= {generation} and died > {generation}"
         try:
-            pages = self._ask(
+            pages = self._line.ask(
                 name,
                 lambda client: client.query_iterator(
                     name, batch_size=_BATCH, filter=live, output_fields=["chunk"]
                 ),
             )
-            while page := self._ask(name, lambda client: pages.next()):
+            while page := self._line.ask(name, lambda client: pages.next()):
                 yield from (each["chunk"] for each in page)
         except BuildGone:
             return
@@ -132,10 +125,10 @@ class MilvusEngine:
     def rows(self, collection: str, build: str) -> int:
         name = _rows(collection, build)
         try:
-            counted = self._ask(
+            counted = self._line.ask(
                 name,
                 lambda client: client.query(
-                    name, output_fields=["count(*)"], timeout=self._seconds
+                    name, output_fields=["count(*)"], timeout=self._line.seconds
                 ),
             )
         except BuildGone:
@@ -143,42 +136,42 @@ class MilvusEngine:
         return int(counted[0]["count(*)"])
 
     def forget(self, collection: str) -> None:
-        with self._translated():
-            client = self._client()
-            if client.has_collection(_RECORDS, timeout=self._seconds):
-                client.delete(_RECORDS, ids=[label(collection)], timeout=self._seconds)
-            for name in client.list_collections(timeout=self._seconds):
-                if name.startswith(_rows(collection, "")):
-                    client.drop_collection(name, timeout=self._seconds)
+        self._drop({label(collection)})
+
+    def sweep(self, kept: Collection[str]) -> int:
+        with self._line.translated():
+            names = self._line.client().list_collections(timeout=self._line.seconds)
+        there = {name.split("_")[1] for name in names if _OURS.fullmatch(name)}
+        gone = there - {label(collection) for collection in kept}
+        self._drop(gone)
+        return len(gone)
+
+    def _drop(self, labels: Collection[str]) -> None:
+        """What was recorded first, so that nobody asks what is half gone."""
+        with self._line.translated():
+            client = self._line.client()
+            if labels and client.has_collection(_RECORDS, timeout=self._line.seconds):
+                client.delete(_RECORDS, ids=sorted(labels), timeout=self._line.seconds)
+            names = client.list_collections(timeout=self._line.seconds)
+        for name in names:
+            if name.startswith(tuple(f"{_PREFIX}{label}_" for label in labels)):
+                with suppress(BuildGone), self._line.translated():
+                    client.drop_collection(name, timeout=self._line.seconds)
 
     def close(self) -> None:
-        with self._connecting:
-            if self._connected is not None:
-                self._connected.close()
-                self._connected = None
-
-    def _make(self, name: str, schema: CollectionSchema, indexes: IndexParams) -> None:
-        with self._translated():
-            client = self._client()
-            if client.has_collection(name, timeout=self._seconds):
-                return
-            client.create_collection(
-                name,
-                schema=schema,
-                index_params=indexes,
-                consistency_level="Strong",  # what one process wrote, every other sees
-                timeout=self._seconds,
-            )
+        self._line.close()
 
     def _put(self, name: str, entities: list[dict[str, Any]]) -> None:
-        self._ask(name, lambda client: client.upsert(name, entities, timeout=self._seconds))
+        self._line.ask(
+            name, lambda client: client.upsert(name, entities, timeout=self._line.seconds)
+        )
 
     def _end(self, name: str, died: Mapping[int, int]) -> None:
         """Milvus changes a row by writing all of it again."""
-        found = self._ask(
+        found = self._line.ask(
             name,
             lambda client: client.get(
-                name, ids=list(died), output_fields=list(STORED), timeout=self._seconds
+                name, ids=list(died), output_fields=list(STORED), timeout=self._line.seconds
             ),
         )
         if missing := died.keys() - {each["row"] for each in found}:
@@ -191,7 +184,7 @@ class MilvusEngine:
         """Deeper than k, until no unseen row can tie with the last one wanted."""
         wanted, n = expression(filter), min(k + 1, _MOST)
         while True:
-            found = self._ask(name, partial(self._page, name, wanted, n, search))
+            found = self._line.ask(name, partial(self._page, name, wanted, n, search))
             best = found[:k]
             settled = len(best) == k and best[-1].score > found[-1].score
             if settled or len(found) < n or n == _MOST:
@@ -209,74 +202,14 @@ class MilvusEngine:
             limit=n,
             output_fields=["chunk"],
             search_params=search.params(n),
-            timeout=self._seconds,
+            timeout=self._line.seconds,
         )[0]
         found = (Found(hit["row"], hit["entity"]["chunk"], search.score(hit)) for hit in hits)
         return sorted(found, key=lambda each: (-each.score, each.row))
 
-    def _ask(self, name: str, call: Callable[[MilvusClient], T]) -> T:
-        """What `call` returns; Milvus Lite forgets with each restart what was loaded."""
-        with self._translated():
-            client = self._client()
-            try:
-                return call(client)
-            except MilvusException as exc:
-                if exc.code != _NOT_LOADED:
-                    raise
-            client.load_collection(name, timeout=self._seconds)
-            return call(client)
-
-    def _client(self) -> MilvusClient:
-        with self._connecting:
-            if self._connected is None:
-                # It logs each error with its stack before raising it; ours says the same once.
-                logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
-                self._connected = MilvusClient(**self._address, timeout=self._seconds)
-            return self._connected
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except (MilvusException, grpc.RpcError) as exc:
-            if isinstance(exc, MilvusException) and exc.code == _NO_COLLECTION:
-                raise BuildGone from exc
-            where = urlsplit(self._address["uri"]).netloc
-            raise IndexUnavailable(
-                f"Milvus at {where} cannot be asked: {_said(exc)}; check that it runs and that "
-                "search_url, user and password are right, then ask again"
-            ) from exc
-
-
-def _address(url: str) -> dict[str, str]:
-    """What MilvusClient takes. Raises BadSettings."""
-    parts = urlsplit(url)
-    try:
-        known = parts.scheme in ("http", "https") and parts.hostname and parts.port is not None
-    except ValueError:
-        known = False
-    if not known:
-        raise BadSettings(
-            "search_url is no address of a Milvus; write it like "
-            "http://user:password@10.0.0.7:19530/database"
-        )
-    address = {"uri": f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"}
-    user, password = unquote(parts.username or ""), parts.password
-    if password is not None:
-        address |= {"user": user, "password": unquote(password)}
-    elif user:
-        address["token"] = user
-    if database := parts.path.strip("/"):
-        address["db_name"] = unquote(database)
-    return address
-
 
 def _rows(collection: str, build: str) -> str:
-    return f"attest_{label(collection)}_{build}"
-
-
-def _said(exc: Exception) -> str:
-    return str(exc.message if isinstance(exc, MilvusException) else exc).splitlines()[0]
+    return f"{_PREFIX}{label(collection)}_{build}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,8 @@ import json
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pymilvus import DataType, Function, FunctionType, MilvusClient
+from pymilvus import CollectionSchema, DataType, Function, FunctionType, MilvusClient
 from pymilvus.milvus_client.index import IndexParams
-from pymilvus.orm.schema import CollectionSchema
 
 from rag.domain import Filter
 from rag.errors import IndexUnavailable

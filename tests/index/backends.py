@@ -50,11 +50,15 @@ class Embedded:
 
 class Fed:
     """An engine on a server that every test of the session shares, each truth with a collection of
-    its own; a truth's indexes share it, as processes do."""
+    its own; a truth's indexes share it, as processes do. `opening`: what another process writes to
+    have it as `engine`."""
 
-    def __init__(self, name: str, engine: Engine, examples: int, steady: bool) -> None:
+    def __init__(
+        self, name: str, engine: Engine, opening: str, examples: int, steady: bool
+    ) -> None:
         self.name = name
         self.engine = engine
+        self.opening = opening
         self.exact = engine.exact
         self.examples = examples
         self.steady = steady

@@ -45,7 +45,7 @@ def over() -> Iterator[Over]:
 
         def opened(truth: Truth, *urls: str) -> FedIndex:
             engine = stack.enter_context(closing(PostgresqlEngine(urls, None)))
-            return Fed("", engine, 1, steady=True).index(truth)
+            return Fed("", engine, "", 1, steady=True).index(truth)
 
         yield opened
 
@@ -88,7 +88,7 @@ def test_a_killed_node_is_a_loud_error_and_never_a_part_of_the_answer(over: Over
         index = over(truth, *(node.url for node in nodes))
         every = {f"c{i}" for i in range(30)}
         assert asked(index) == (every, every)
-        rows = sql.Identifier(Schema(truth.collection).name, "rows")
+        rows = sql.Identifier(Schema.of(truth.collection).name, "rows")
         for node in nodes:
             with psycopg.connect(node.url) as connection:
                 held = connection.execute(sql.SQL("SELECT row FROM {}").format(rows)).fetchall()
@@ -159,7 +159,7 @@ def test_tending_changes_no_hit_and_no_score(
     truth = Truth()
     engine = PostgresqlEngine([node.url], graph_from=None)
     with closing(engine):
-        index = Fed("", engine, 1, steady=True).index(truth)
+        index = Fed("", engine, "", 1, steady=True).index(truth)
         for _ in range(12):
             words = rng.integers(0, 9, size=(5, 6))
             truth.commit([New(" ".join(f"w{n}" for n in row)) for row in words])
@@ -167,7 +167,7 @@ def test_tending_changes_no_hit_and_no_score(
         filter = Filter(12, HR)
         before = [index.lexical(f"w{n} w{n + 1}", filter, 99) for n in range(8)]
         assert before[0]
-        blocks = sql.Identifier(Schema(truth.collection).name, "postings")
+        blocks = sql.Identifier(Schema.of(truth.collection).name, "postings")
         counting = sql.SQL("SELECT count(*) FROM {} WHERE term = 'w1'").format(blocks)
         assert one(node, counting) == 12
         monkeypatch.setattr(tending, "LOOSE", 1)
@@ -190,7 +190,7 @@ def test_the_graph_finds_what_the_comparison_of_all_finds(
     truth.commit([New("x", tuple(rng.normal(size=4)), readers=frozenset({str(g)})) for g in groups])
     engine = PostgresqlEngine([node.url], graph_from=1)
     with closing(engine):
-        index = Fed("", engine, 1, steady=True).index(truth)
+        index = Fed("", engine, "", 1, steady=True).index(truth)
         filter = Filter(index.catch_up(), HR)
         engine.tend(truth.collection)
         eventually(lambda: has_graph(node, engine, truth))
@@ -210,7 +210,7 @@ def test_the_graph_finds_what_the_comparison_of_all_finds(
 def has_graph(node: SearchNode, engine: PostgresqlEngine, truth: Truth) -> bool:
     engine.tend(truth.collection)  # or it finds that the background is at it
     with psycopg.connect(node.url) as connection:
-        state = Schema(truth.collection).state(connection)
+        state = Schema.of(truth.collection).state(connection)
     return state is not None and state.graph
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -17,7 +17,7 @@ from rag.index.engine import NONE_HELD, BuildGone, Found, Held
 from rag.index.postgresql import dense, lexical
 from rag.index.postgresql.feeding import feed
 from rag.index.postgresql.node import Connection, Node
-from rag.index.postgresql.schema import Schema, State
+from rag.index.postgresql.schema import Schema, State, named
 from rag.index.postgresql.tending import tend
 from rag.ports import Delta
 
@@ -47,11 +47,11 @@ class PostgresqlEngine:
         return self._graph_from is None
 
     def held(self, collection: str) -> Held:
-        schema = Schema(collection)
+        schema = Schema.of(collection)
         return _agreed(self._each(lambda node: node.newest(schema.state)))
 
     def begin(self, collection: str, build: str, dimension: int) -> None:
-        schema, nodes = Schema(collection), len(self._nodes)
+        schema, nodes = Schema.of(collection), len(self._nodes)
 
         def create(node: Node) -> None:
             with node.writing() as connection:
@@ -60,7 +60,7 @@ class PostgresqlEngine:
         self._each(create)
 
     def apply(self, collection: str, delta: Delta, held: Held) -> None:
-        schema, nodes = Schema(collection), len(self._nodes)
+        schema, nodes = Schema.of(collection), len(self._nodes)
 
         def apply_to(node: Node) -> None:
             with node.writing() as connection:
@@ -72,7 +72,7 @@ class PostgresqlEngine:
     def lexical(
         self, collection: str, build: str, tokens: Sequence[str], filter: Filter, k: int
     ) -> list[Found]:
-        schema = Schema(collection)
+        schema = Schema.of(collection)
         at = filter.generation
         parts = self._ask(lambda c: lexical.statistics(c, schema, build, at, tokens))
         known = lexical.Statistics.of(parts)
@@ -83,11 +83,11 @@ class PostgresqlEngine:
     def dense(
         self, collection: str, build: str, vector: NDArray[np.float32], filter: Filter, k: int
     ) -> list[Found]:
-        schema = Schema(collection)
+        schema = Schema.of(collection)
         return _best(self._ask(lambda c: dense.search(c, schema, build, vector, filter, k)), k)
 
     def chunks(self, collection: str, build: str, generation: int) -> Iterator[str]:
-        schema = Schema(collection)
+        schema = Schema.of(collection)
         for node in self._nodes:
             try:
                 with node.writing() as connection, connection.cursor("chunks") as cursor:
@@ -98,22 +98,23 @@ class PostgresqlEngine:
                 return
 
     def rows(self, collection: str, build: str) -> int:
-        states = self._each(lambda node: node.newest(Schema(collection).state))
+        states = self._each(lambda node: node.newest(Schema.of(collection).state))
         return sum(state.rows for state in states if state and state.held.build == build)
 
     def forget(self, collection: str) -> None:
-        schema = Schema(collection)
+        self._drop(Schema.of(collection))
 
-        def drop(node: Node) -> None:
-            with node.writing() as connection:
-                schema.drop(connection)
-
-        self._each(drop)
+    def sweep(self, kept: Collection[str]) -> int:
+        names = {Schema.of(collection).name for collection in kept}
+        found = {name for some in self._each(lambda node: node.newest(named)) for name in some}
+        for name in sorted(found - names):
+            self._drop(Schema(name))
+        return len(found - names)
 
     def tend(self, collection: str) -> None:
         """Do now what is otherwise done in the background after feeding: merge postings, make the
         graph. Raises IndexUnavailable."""
-        schema = Schema(collection)
+        schema = Schema.of(collection)
         for node in self._nodes:  # one after the other, so that the others answer at full speed
             try:
                 tend(node, schema, self._graph_from)
@@ -125,6 +126,13 @@ class PostgresqlEngine:
         self._asking.shutdown()
         for node in self._nodes:
             node.close()
+
+    def _drop(self, schema: Schema) -> None:
+        def drop(node: Node) -> None:
+            with node.writing() as connection:
+                schema.drop(connection)
+
+        self._each(drop)
 
     def _ask(self, work: Callable[[Connection], T]) -> list[T]:
         return self._each(lambda node: node.search(work))

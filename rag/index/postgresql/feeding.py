@@ -36,16 +36,27 @@ def feed(
     connection: Connection, schema: Schema, delta: Delta, held: Held, nodes: int, node: int
 ) -> None:
     """Apply the part of `delta` that belongs to node number `node` of so many, and record `held`.
-    What the node has recorded already is left as it is. Raises Corrupt for an ended row that is not
+    Rows that the node has already stay as they are. Raises Corrupt for an ended row that is not
     here, BuildGone."""
-    applied = schema.begun(connection, held.build, 0).held.generation
+    schema.begun(connection, held.build, 0)
     here = [row for row in delta.born if home(row.row, nodes) == node]
-    known = [(row.row, row.died) for row in here if row.born <= applied and row.died is not None]
+    known = _known(connection, schema, [row.row for row in here])
     ended = [(row, died) for row, died in delta.died if home(row, nodes) == node]
-    _end(connection, schema, [*ended, *known])
-    born = [row for row in here if row.born > applied]
+    again = [(row.row, row.died) for row in here if row.row in known and row.died is not None]
+    _end(connection, schema, [*ended, *again])
+    born = [row for row in here if row.row not in known]
     tokens, loose = _add(connection, schema, born) if born else (0, 0)
     connection.execute(schema.sql(_RECORD), (held.generation, held.mark, len(born), tokens, loose))
+
+
+def _known(connection: Connection, schema: Schema, rows: Sequence[int]) -> set[int]:
+    """Those of the rows that are here."""
+    if not rows:
+        return set()
+    found = connection.execute(
+        schema.sql("SELECT row FROM {rows} WHERE row = ANY(%s)"), (list(rows),)
+    )
+    return {row for (row,) in found}
 
 
 def _end(connection: Connection, schema: Schema, ended: Sequence[tuple[int, int]]) -> None:
@@ -54,14 +65,8 @@ def _end(connection: Connection, schema: Schema, ended: Sequence[tuple[int, int]
     rows, died = zip(*ended, strict=True)
     found = connection.execute(schema.sql(_END), (list(rows), list(died))).rowcount
     if found != len(set(rows)):
-        missing = connection.execute(
-            schema.sql(
-                "SELECT e.row FROM unnest(%s::bigint[]) AS e(row) "
-                "WHERE NOT EXISTS (SELECT FROM {rows} r WHERE r.row = e.row) LIMIT 1"
-            ),
-            (list(rows),),
-        ).fetchone()
-        raise Corrupt(f"row {missing and missing[0]} ended but never began; run `attest doctor`")
+        missing = min(set(rows) - _known(connection, schema, rows))
+        raise Corrupt(f"row {missing} ended but never began; run `attest doctor`")
 
 
 def _add(connection: Connection, schema: Schema, born: Sequence[Row]) -> tuple[int, int]:

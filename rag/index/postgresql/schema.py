@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 from psycopg.sql import SQL, Composed, Identifier
 
@@ -59,11 +60,23 @@ def home(row: int, nodes: int) -> int:
     return (row * 11400714819323198485 % 2**64 >> 32) % nodes
 
 
+def named(connection: Connection) -> set[str]:
+    """The schemas of all collections on a node."""
+    found = connection.execute(
+        "SELECT nspname FROM pg_namespace WHERE nspname ~ '^attest_[0-9a-f]{32}$'"
+    )
+    return {name for (name,) in found}
+
+
 class Schema:
     """Names of a collection's tables on any node."""
 
-    def __init__(self, collection: str) -> None:
-        self.name = f"attest_{label(collection)}"
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @classmethod
+    def of(cls, collection: str) -> Self:
+        return cls(f"attest_{label(collection)}")
 
     def sql(self, text: str, **parts: SQL | Composed) -> Composed:
         """`text` with the tables' names, and other parts, in their places."""
