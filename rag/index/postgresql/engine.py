@@ -6,6 +6,7 @@ import heapq
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import TypeVar
 
 import numpy as np
@@ -18,7 +19,7 @@ from rag.index.postgresql import dense, lexical
 from rag.index.postgresql.feeding import feed
 from rag.index.postgresql.node import Connection, Node
 from rag.index.postgresql.schema import Schema, State, named
-from rag.index.postgresql.tending import tend
+from rag.index.postgresql.tending import due, tend
 from rag.ports import Delta
 
 T = TypeVar("T")
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _CHUNKS = "SELECT chunk FROM {rows} WHERE born <= %(at)s AND died > %(at)s"
 GRAPH_FROM = 50_000  # rows on a node from which comparing every one takes too long
+TEND_AFTER = 30.0  # seconds without feeding
 
 
 class PostgresqlEngine:
@@ -40,6 +42,8 @@ class PostgresqlEngine:
         self._nodes = [Node(url) for url in urls]
         self._graph_from = graph_from
         self._asking = ThreadPoolExecutor(8 * len(urls), thread_name_prefix="search-node")
+        self._untended: dict[str, Held] = {}
+        self._closing = Event()
         self._tending = ThreadPoolExecutor(1, thread_name_prefix="search-tending")
 
     @property
@@ -48,7 +52,13 @@ class PostgresqlEngine:
 
     def held(self, collection: str) -> Held:
         schema = Schema.of(collection)
-        return _agreed(self._each(lambda node: node.newest(schema.state)))
+        states = self._each(lambda node: node.newest(schema.state))
+        held = _agreed(states)
+        untended = any(state and due(state, self._graph_from) for state in states)
+        if untended and self._untended.get(collection) != held:
+            self._untended[collection] = held
+            self._tending.submit(self._tend_later, collection, held)
+        return held
 
     def begin(self, collection: str, build: str, dimension: int) -> None:
         schema, nodes = Schema.of(collection), len(self._nodes)
@@ -67,7 +77,6 @@ class PostgresqlEngine:
                 feed(connection, schema, delta, held, nodes, self._nodes.index(node))
 
         self._each(apply_to)
-        self._tending.submit(self._tend_quietly, collection)
 
     def lexical(
         self, collection: str, build: str, tokens: Sequence[str], filter: Filter, k: int
@@ -112,8 +121,8 @@ class PostgresqlEngine:
         return len(found - names)
 
     def tend(self, collection: str) -> None:
-        """Do now what is otherwise done in the background after feeding: merge postings, make the
-        graph. Raises IndexUnavailable."""
+        """Do now what is otherwise done in the background while nothing is fed: merge postings,
+        make the graph. Raises IndexUnavailable."""
         schema = Schema.of(collection)
         for node in self._nodes:  # one after the other, so that the others answer at full speed
             try:
@@ -122,6 +131,7 @@ class PostgresqlEngine:
                 return  # wiped meanwhile
 
     def close(self) -> None:
+        self._closing.set()
         self._tending.shutdown(wait=True, cancel_futures=True)
         self._asking.shutdown()
         for node in self._nodes:
@@ -142,9 +152,13 @@ class PostgresqlEngine:
             return [work(self._nodes[0])]
         return list(self._asking.map(work, self._nodes))
 
-    def _tend_quietly(self, collection: str) -> None:
+    def _tend_later(self, collection: str, held: Held) -> None:
+        """Once feeding has paused: a graph that is there already makes feeding slow."""
+        if self._untended[collection] != held or self._closing.wait(TEND_AFTER):
+            return
         try:
-            self.tend(collection)
+            if self.held(collection) == held:
+                self.tend(collection)
         except IndexUnavailable as exc:
             log.warning(
                 "the search nodes were not tended, and will be after the next feed: %s", exc

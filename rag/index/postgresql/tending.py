@@ -34,7 +34,7 @@ def tend(node: Node, schema: Schema, graph_from: int | None) -> None:
     BuildGone when the collection was wiped meanwhile."""
     with node.alone() as connection:
         state = schema.state(connection)
-        if state is None or not _due(state, graph_from) or not _first(connection, schema):
+        if state is None or not due(state, graph_from) or not _first(connection, schema):
             return
         if state.loose >= LOOSE:
             with connection.transaction():
@@ -48,7 +48,8 @@ def tend(node: Node, schema: Schema, graph_from: int | None) -> None:
             dense.build(connection, schema)
 
 
-def _due(state: State, graph_from: int | None) -> bool:
+def due(state: State, graph_from: int | None) -> bool:
+    """Whether there is anything to do."""
     return state.loose >= LOOSE or _wants_graph(state, graph_from)
 
 
