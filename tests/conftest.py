@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
-from rag.index.postgresql.engine import PostgresqlEngine
 from rag.store.unit import SqlStore, open_store
-from tests.index.backends import Backend, Embedded, Fed
 from tests.search_nodes import SearchNode, search_nodes
 from tests.servers import (
     Databases,
@@ -18,6 +17,9 @@ from tests.servers import (
     SqliteDatabases,
     postgresql_server,
 )
+
+if TYPE_CHECKING:
+    from tests.index.backends import Backend
 
 
 class Ticker:
@@ -66,19 +68,28 @@ def store(databases: Databases, clock: Ticker) -> Iterator[SqlStore]:
 
 @pytest.fixture(scope="session")
 def tantivy() -> Backend:
+    from tests.index.backends import Embedded
+
     return Embedded("tantivy")
 
 
 @pytest.fixture(scope="session")
 def rank_bm25() -> Backend:
+    from tests.index.backends import Embedded
+
     return Embedded("rank_bm25")
 
 
 @pytest.fixture(scope="session")
-def pgvector() -> Iterator[Backend]:
+def search_node() -> Iterator[SearchNode]:
+    with search_nodes(1) as [node]:
+        yield node
+
+
+@pytest.fixture(scope="session")
+def pgvector(search_node: SearchNode) -> Iterator[Backend]:
     """One node; every vector is compared, so it is held to the best k."""
-    with search_nodes(1) as nodes:
-        yield from _on_nodes("pgvector", nodes, None)
+    yield from _on_nodes("pgvector", [search_node], None)
 
 
 @pytest.fixture(scope="session")
@@ -89,6 +100,9 @@ def pgvector_nodes() -> Iterator[Backend]:
 
 
 def _on_nodes(name: str, nodes: list[SearchNode], graph_from: int | None) -> Iterator[Backend]:
+    from rag.index.postgresql.engine import PostgresqlEngine
+    from tests.index.backends import Fed
+
     urls = [node.url for node in nodes]
     opening = (
         "from rag.index.postgresql.engine import PostgresqlEngine\n"
@@ -110,11 +124,12 @@ def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusSe
 @pytest.fixture(scope="session")
 def milvus(milvus_server: MilvusServer) -> Iterator[Backend]:
     from rag.index.milvus import MilvusEngine
+    from tests.index.backends import Fed
 
     engine = MilvusEngine(milvus_server.url)
-    # Milvus Lite counts words among the rows that the filter permits, while they are in memory.
     opening = (
         f"from rag.index.milvus import MilvusEngine\nengine = MilvusEngine({milvus_server.url!r})"
     )
+    # Milvus Lite counts words among the rows that the filter permits, while they are in memory.
     yield Fed("milvus", engine, opening, examples=8, steady=False)
     engine.close()

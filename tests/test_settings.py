@@ -25,11 +25,11 @@ def test_a_command_s_option_beats_the_environment_and_that_the_file(
 
 
 def test_a_search_engine_on_servers_has_an_address(tmp_path: Path) -> None:
-    url = "http://root:secret@10.0.0.7:19530"
+    url = "http://root:opensesame@10.0.0.7:19530"
     assert load_settings(tmp_path).search_engine == "embedded"
     chosen = load_settings(tmp_path, search_engine="milvus", search_url=url)
     assert chosen.search_url is not None
-    assert "secret" not in repr(chosen)
+    assert "opensesame" not in repr(chosen)
     for wrong in ({"search_engine": "milvus"}, {"search_url": url}):
         with pytest.raises(BadSettings, match="search_url"):
             load_settings(tmp_path, **wrong)

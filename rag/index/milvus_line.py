@@ -18,6 +18,8 @@ from rag.index.engine import BuildGone
 
 T = TypeVar("T")
 
+# A server that comes back is found within a second; grpc would wait for up to two minutes.
+_GRPC = {"grpc.max_reconnect_backoff_ms": 1_000, "grpc.use_local_subchannel_pool": 1}
 _NO_COLLECTION, _NOT_LOADED = 100, 101  # Milvus' codes
 
 
@@ -48,7 +50,9 @@ class MilvusLine:
             if self._connected is None:
                 # It logs each error with its stack before raising it; ours says the same once.
                 logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
-                self._connected = MilvusClient(**self._address, timeout=self.seconds)
+                self._connected = MilvusClient(
+                    **self._address, timeout=self.seconds, dedicated=True, grpc_options=_GRPC
+                )
             return self._connected
 
     @contextmanager
