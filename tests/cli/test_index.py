@@ -16,14 +16,15 @@ from tests.cli.conftest import Attest
 from tests.search_nodes import SearchNode
 from tests.servers import MilvusServer
 
+ENGINES = {"milvus": "milvus_server", "postgresql": "search_node"}
 
-@pytest.fixture(params=[("milvus", "milvus_server"), ("postgresql", "search_node")])
+
+@pytest.fixture(params=ENGINES)
 def on_servers(data: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    name, fixture = request.param
-    server: MilvusServer | SearchNode = request.getfixturevalue(fixture)
+    server: MilvusServer | SearchNode = request.getfixturevalue(ENGINES[request.param])
     monkeypatch.setattr(Parts, "embedder", HashEmbedder())
     with (data / "settings.toml").open("a") as settings:
-        settings.write(f'search_engine = "{name}"\nsearch_url = "{server.url}"\n')
+        settings.write(f'search_engine = "{request.param}"\nsearch_url = "{server.url}"\n')
 
 
 def test_each_process_has_its_own_by_default(attest: Attest) -> None:
