@@ -14,6 +14,7 @@ from rag.index.postgresql.node import Connection
 from rag.index.postgresql.permitting import Permit
 from rag.index.postgresql.schema import SEGMENT_BITS, Schema
 
+SORTED = 64  # times k: enough where a filter permits more than one row in 64
 NARROW = 5_000  # permitted rows up to which they are listed first
 
 # Unnesting in the select list walks the three arrays in step. The sum becomes a float4, so that
@@ -31,9 +32,10 @@ _FEW = f"""{_SCORED}, permitted AS MATERIALIZED (SELECT row, chunk FROM {{rows}}
 SELECT row, chunk, {_SCORE} AS score FROM matched JOIN permitted USING (row)
 GROUP BY row, chunk ORDER BY score DESC, row LIMIT %(k)s
 """
-# From the best on, each row is looked up, until k were permitted.
+# From the best on, each row is looked up, until k were permitted. Only the best `most` are sorted.
 _MANY = f"""{_SCORED}, scored AS (SELECT row, {_SCORE} AS score FROM matched GROUP BY row)
-SELECT s.row, r.chunk, s.score FROM (SELECT row, score FROM scored ORDER BY score DESC, row) s
+SELECT s.row, r.chunk, s.score
+FROM (SELECT row, score FROM scored ORDER BY score DESC, row LIMIT %(most)s) s
 CROSS JOIN LATERAL (SELECT r.chunk FROM {{rows}} r WHERE r.row = s.row AND {{where}} OFFSET 0) r
 ORDER BY s.score DESC, s.row LIMIT %(k)s
 """
@@ -93,15 +95,16 @@ def search(
         return []
     permit = Permit(filter)
     few = state.rows <= NARROW or permit.count(connection, schema, NARROW + 1) <= NARROW
-    rows = connection.execute(
-        schema.sql(_FEW if few else _MANY, where=permit.where),
-        permit.values
-        | {
-            "terms": list(times),
-            "weights": [n * known.weight(term) for term, n in times.items()],
-            "plain": K1 * (1 - B),
-            "by_length": K1 * B * known.rows / max(1, known.tokens),
-            "k": k,
-        },
-    )
+    query = schema.sql(_FEW if few else _MANY, where=permit.where)
+    values = permit.values | {
+        "terms": list(times),
+        "weights": [n * known.weight(term) for term, n in times.items()],
+        "plain": K1 * (1 - B),
+        "by_length": K1 * B * known.rows / max(1, known.tokens),
+        "k": k,
+        "most": SORTED * k,
+    }
+    rows = connection.execute(query, values).fetchall()
+    if not few and len(rows) < k:  # too few of those were permitted, or there are no more
+        rows = connection.execute(query, values | {"most": None}).fetchall()
     return [Found(row, chunk, float(score)) for row, chunk, score in rows]
