@@ -12,6 +12,8 @@ from rag.wire import Json
 
 if TYPE_CHECKING:
     from rag.bootstrap import Attest
+    from rag.domain import Collection
+    from rag.index.engine import Engine
 
 OWN = (
     "search_engine is 'embedded': every process keeps an index of its own in memory and builds it "
@@ -42,25 +44,26 @@ def status(asked: argparse.Namespace, terminal: Terminal) -> int:
         _administer(asked, attest)
         with attest.store() as work:
             collections = work.collections.all()
-        engine, found, lines = attest.search_engine, list[Json](), list[str]()
-        for each in collections if engine is not None else ():
-            held = engine.held(each.id)
-            rows = engine.rows(each.id, held.build) if held.build else 0
-            found.append(
-                {
-                    "collection": each.name,
-                    "committed": each.generation,
-                    "applied": held.generation,
-                    "rows": rows,
-                }
-            )
-            lines.append(
-                f"{each.name}: generation {held.generation} of {each.generation}, {rows} rows"
-            )
-        name = attest.settings.search_engine
+        name, engine = attest.settings.search_engine, attest.search_engine
+        found = [] if engine is None else [_held(engine, each) for each in collections]
+    lines = [
+        "{collection}: generation {applied} of {committed}, {rows} rows".format_map(each)
+        for each in found
+    ]
     first = OWN if engine is None else f"search_engine is {name!r}"
-    terminal.result({"engine": name, "collections": found}, "\n".join([first, *lines]))
+    document: Json = {"engine": name, "collections": [dict(each) for each in found]}
+    terminal.result(document, "\n".join([first, *lines]))
     return 0
+
+
+def _held(engine: Engine, collection: Collection) -> dict[str, str | int]:
+    held = engine.held(collection.id)
+    return {
+        "collection": collection.name,
+        "committed": collection.generation,
+        "applied": held.generation,
+        "rows": engine.rows(collection.id, held.build) if held.build else 0,
+    }
 
 
 def rebuild(asked: argparse.Namespace, terminal: Terminal) -> int:
