@@ -95,6 +95,7 @@ def _chunks(attest: Attest, job: Job, outcome: Outcome) -> list[Chunk]:
         embedder.count_tokens,
         attest.settings.chunk_tokens,
         embedder.max_tokens,
+        attest.settings.chunk_overlap_tokens,
     )
 
 

@@ -42,6 +42,7 @@ class Settings(BaseSettings):
 
     # chunks and retrieval
     chunk_tokens: int = Field(180, ge=16, le=4096)
+    chunk_overlap_tokens: int = Field(0, ge=0, le=1024)
     lexical: Literal["tantivy", "rank_bm25"] = "tantivy"
     fusion: Literal["convex", "rrf"] = "convex"
     fusion_dense_weight: float = Field(0.5, ge=0, le=1)

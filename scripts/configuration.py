@@ -49,6 +49,8 @@ MEANING = {
     "parse_memory_bytes": "most memory that parsing one document may take",
     "max_question_characters": "longest question",
     "chunk_tokens": "budget of a chunk, in the embedder's tokens",
+    "chunk_overlap_tokens": "how much of a chunk's last sentences the next one begins with, "
+    "where a section is cut",
     "lexical": "the BM25 index; `rank_bm25` is the slow reference",
     "fusion": "how the two legs are joined: weighted scores or reciprocal ranks",
     "fusion_dense_weight": "share of the dense leg in `convex` fusion",
