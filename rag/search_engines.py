@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from rag.errors import BadSettings
 from rag.index.embedded import EmbeddedIndex
 from rag.index.engine import Engine
@@ -15,6 +17,12 @@ def open_engine(settings: Settings) -> Engine | None:
     BadSettings."""
     if settings.search_url is None:  # settings are refused where an engine has none
         return None
+    if settings.search_engine == "postgresql":
+        return _postgresql(settings.search_url.get_secret_value(), settings.search_dense)
+    return _milvus(settings.search_url.get_secret_value(), settings.search_dense)
+
+
+def _milvus(url: str, dense: Literal["exact", "graph"]) -> Engine:
     from rag.index.milvus import MilvusEngine
 
     try:
@@ -23,7 +31,18 @@ def open_engine(settings: Settings) -> Engine | None:
         raise BadSettings(
             f"the client of Milvus is not installed ({exc}); pip install 'attest-rag[milvus]'"
         ) from exc
-    return MilvusEngine(settings.search_url.get_secret_value(), settings.search_dense)
+    return MilvusEngine(url, dense)
+
+
+def _postgresql(urls: str, dense: Literal["exact", "graph"]) -> Engine:
+    try:
+        from rag.index.postgresql.engine import GRAPH_FROM, PostgresqlEngine
+    except ImportError as exc:
+        raise BadSettings(
+            f"the driver of PostgreSQL is not installed ({exc}); "
+            "pip install 'attest-rag[postgresql]'"
+        ) from exc
+    return PostgresqlEngine(urls.split(), GRAPH_FROM if dense == "graph" else None)
 
 
 def index_of(

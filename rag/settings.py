@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     passages: int = Field(5, ge=1, le=20)
 
     # the search engine
-    search_engine: Literal["embedded", "milvus"] = "embedded"
+    search_engine: Literal["embedded", "postgresql", "milvus"] = "embedded"
     search_url: SecretStr | None = None
     search_dense: Literal["exact", "graph"] = "exact"
 

@@ -57,8 +57,9 @@ MEANING = {
     "candidates": "hits taken from each leg before fusion",
     "passages": "passages a question is answered from",
     "search_engine": "where passages are searched; see [Search engines](search-engines.md)",
-    "search_url": "where it is: `http://user:password@host:19530/database`; user, password and "
-    "database where there are",
+    "search_url": "where it is. Milvus: `http://user:password@host:19530/database`; user, password "
+    "and database where there are. PostgreSQL: `postgresql://user:password@host/database`; several "
+    "nodes with spaces between, replicas as further hosts (`postgresql://one,two/database`)",
     "search_dense": "`exact` finds the best passages behind every filter by looking at all; "
     "`graph` is quicker over many millions and misses some",
     "model": "a pulled model's name, or the path of a checkpoint folder",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rag.store.unit import SqlStore, open_store
+from tests.search_nodes import SearchNode, search_nodes
 from tests.servers import (
     Databases,
     MilvusServer,
@@ -77,6 +78,39 @@ def rank_bm25() -> Backend:
     from tests.index.backends import Embedded
 
     return Embedded("rank_bm25")
+
+
+@pytest.fixture(scope="session")
+def search_node() -> Iterator[SearchNode]:
+    with search_nodes(1) as [node]:
+        yield node
+
+
+@pytest.fixture(scope="session")
+def pgvector(search_node: SearchNode) -> Iterator[Backend]:
+    """One node; every vector is compared, so it is held to the best k."""
+    yield from _on_nodes("pgvector", [search_node], None)
+
+
+@pytest.fixture(scope="session")
+def pgvector_nodes() -> Iterator[Backend]:
+    """Three nodes, each with an HNSW graph where a test has many rows."""
+    with search_nodes(3) as nodes:
+        yield from _on_nodes("pgvector_nodes", nodes, 400)
+
+
+def _on_nodes(name: str, nodes: list[SearchNode], graph_from: int | None) -> Iterator[Backend]:
+    from rag.index.postgresql.engine import PostgresqlEngine
+    from tests.index.backends import Fed
+
+    urls = [node.url for node in nodes]
+    opening = (
+        "from rag.index.postgresql.engine import PostgresqlEngine\n"
+        f"engine = PostgresqlEngine({urls!r}, {graph_from!r})"
+    )
+    engine = PostgresqlEngine(urls, graph_from)
+    yield Fed(name, engine, opening, examples=6, steady=True)
+    engine.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""`attest index` on a real data folder, with a real Milvus Lite server."""
+"""`attest index` on a real data folder, with real search engines."""
 
 from __future__ import annotations
 
@@ -13,14 +13,18 @@ from rag.index.fed import FedIndex
 from rag.settings import load_settings
 from tests.api.house import NAME
 from tests.cli.conftest import Attest
+from tests.search_nodes import SearchNode
 from tests.servers import MilvusServer
 
+ENGINES = {"milvus": "milvus_server", "postgresql": "search_node"}
 
-@pytest.fixture
-def on_milvus(data: Path, milvus_server: MilvusServer, monkeypatch: pytest.MonkeyPatch) -> None:
+
+@pytest.fixture(params=ENGINES)
+def on_servers(data: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    server: MilvusServer | SearchNode = request.getfixturevalue(ENGINES[request.param])
     monkeypatch.setattr(Parts, "embedder", HashEmbedder())
     with (data / "settings.toml").open("a") as settings:
-        settings.write(f'search_engine = "milvus"\nsearch_url = "{milvus_server.url}"\n')
+        settings.write(f'search_engine = "{request.param}"\nsearch_url = "{server.url}"\n')
 
 
 def test_each_process_has_its_own_by_default(attest: Attest) -> None:
@@ -32,7 +36,7 @@ def test_each_process_has_its_own_by_default(attest: Attest) -> None:
     assert "restart" in refused.err
 
 
-@pytest.mark.usefixtures("on_milvus")
+@pytest.mark.usefixtures("on_servers")
 def test_status_and_rebuild(attest: Attest, data: Path) -> None:
     (before,) = attest("index", "status").json["collections"]
     assert (before["collection"], before["applied"], before["rows"]) == (NAME, 0, 0)
@@ -51,7 +55,7 @@ def test_status_and_rebuild(attest: Attest, data: Path) -> None:
         assert (other.code, other.json["error"]) == (1, "not_permitted")
 
 
-@pytest.mark.usefixtures("on_milvus")
+@pytest.mark.usefixtures("on_servers")
 def test_the_doctor_compares_the_engine_with_the_database(attest: Attest, data: Path) -> None:
     def index_checks() -> dict[str, str]:
         checks = attest("doctor").json["checks"]

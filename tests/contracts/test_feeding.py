@@ -25,7 +25,7 @@ EVERYBODY = frozenset({"hr"})
 EAST = unit((1, 0, 0, 0))
 
 
-@pytest.fixture(params=["milvus"])
+@pytest.fixture(params=["milvus", "pgvector", "pgvector_nodes"])
 def fed(request: pytest.FixtureRequest) -> Fed:
     made: Fed = request.getfixturevalue(request.param)
     return made
