@@ -44,6 +44,15 @@ def test_rrf_by_hand() -> None:
     assert [hit.chunk for hit in found] == ["b", "a", "d", "c"]
 
 
+def test_words_side_by_side_are_a_third_voice() -> None:
+    near = {"d": 0.4, "b": 0.1, "elsewhere": 0.9}
+    plain, lifted = (scores(convex(DENSE, LEXICAL, 0.6, held)) for held in ({}, near))
+    assert lifted == pytest.approx({**plain, "d": plain["d"] + 0.6, "b": plain["b"] + 0.15})
+    ranked = scores(rrf(DENSE, LEXICAL, near))
+    assert ranked["d"] == pytest.approx(1 / 62 + 1 / 62), "behind what is no hit here"
+    assert ranked["a"] == scores(rrf(DENSE, LEXICAL))["a"], "what has no pair is in no third list"
+
+
 def test_the_ends_of_the_weight_are_the_legs() -> None:
     assert [h.chunk for h in convex(DENSE, LEXICAL, 1)][:2] == ["a", "b"]
     assert [h.chunk for h in convex(DENSE, LEXICAL, 0)][:2] == ["b", "d"]
