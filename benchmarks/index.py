@@ -20,7 +20,6 @@ from eval.statistics import mean
 from eval.vectors import embed_cached
 from models.embedder import SentenceEmbedder
 from rag.analyse import analyse
-from rag.beside import beside
 from rag.domain import Hit, Leg
 from rag.fuse import convex, rrf
 from rag.index.dense import DenseLeg
@@ -30,6 +29,7 @@ from rag.index.ranked import Ranked
 from rag.index.reference import RankBm25Lexical
 from rag.index.tantivy_lexical import TantivyLexical
 from rag.ports import Embedder
+from rag.wording import Wording, wording
 
 WEIGHTS = tuple(tenth / 10 for tenth in range(1, 10))
 PLAIN = 0.5
@@ -55,13 +55,13 @@ def report(judged: RetrievalSet, embedder: Embedder, cache: Path, candidates: in
     print(f"top 10 of tantivy also in rank_bm25's top 10: {agreement(tantivy, reference):.3f}")
     dense = dense_lists(judged, embedder, cache, candidates)
     table = {"tantivy": tantivy, "rank_bm25": reference, "dense": dense}
-    near = {q: near_words(judged, q, dense[q], tantivy[q]) for q in judged.queries}
-    table["rrf"] = {q: rrf(dense[q], tantivy[q], near[q]) for q in judged.queries}
+    worded = {q: words(judged, q, dense[q], tantivy[q]) for q in judged.queries}
+    table["rrf"] = {q: rrf(dense[q], tantivy[q]) for q in judged.queries}
     for weight in WEIGHTS:
         table[f"convex, dense {weight}"] = {
-            q: convex(dense[q], tantivy[q], weight, near[q]) for q in judged.queries
+            q: convex(dense[q], tantivy[q], weight, worded[q]) for q in judged.queries
         }
-    table[f"{PLAIN}, without words side by side"] = {
+    table[f"{PLAIN}, without wording"] = {
         q: convex(dense[q], tantivy[q], PLAIN) for q in judged.queries
     }
     print("nDCG@10 with a bootstrap 95% interval")
@@ -91,12 +91,11 @@ def dense_lists(judged: RetrievalSet, embedder: Embedder, cache: Path, k: int) -
     }
 
 
-def near_words(judged: RetrievalSet, query: str, *lists: list[Hit]) -> dict[str, float]:
-    """`rag.beside` of the candidates of one question."""
-    text = {item.id: item.indexed for item in judged.items}
-    found = list(dict.fromkeys(hit.chunk for hits in lists for hit in hits))
-    said = beside(judged.queries[query], [text[id] for id in found])
-    return dict(zip(found, said, strict=True))
+def words(judged: RetrievalSet, query: str, *lists: list[Hit]) -> Wording:
+    """How one question's words stand in its candidates."""
+    found = {hit.chunk for hits in lists for hit in hits}
+    texts = {item.id: item.indexed for item in judged.items if item.id in found}
+    return wording(judged.queries[query], texts)
 
 
 def agreement(one: Lists, other: Lists) -> float:

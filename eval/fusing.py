@@ -18,13 +18,13 @@ from eval import relevance, statistics
 from eval.progress import Progress, Say
 from eval.relevance import Labelled
 from eval.scorers.retrieval import ndcg_at
-from rag.beside import beside
 from rag.bootstrap import Attest
 from rag.domain import Collection, Filter, Hit, Passage, Principal, Right
 from rag.errors import BadInput
 from rag.fuse import convex
 from rag.prompt import shown
 from rag.reach import collection_for
+from rag.wording import Wording, wording
 
 WEIGHTS = tuple(step / 20 for step in range(21))
 FOLDS = 5
@@ -34,20 +34,20 @@ SETTING = "fusion_dense_weight"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One question with what both legs found, and what `rag.beside` says of it. `units` maps a
+    """One question with what both legs found, and how its words stand there. `units` maps a
     chunk to what is ranked: itself, or its document where any of its chunks will do; `grades` maps
     those units that are right to 1."""
 
     question: str
     dense: Sequence[Hit]
     lexical: Sequence[Hit]
-    beside: Mapping[str, float]
+    wording: Wording
     units: Mapping[str, str]
     grades: Mapping[str, int]
 
     def ndcg(self, weight: float) -> float:
         """nDCG@10. Nothing right among all that was found is 0."""
-        fused = convex(self.dense, self.lexical, weight, self.beside)
+        fused = convex(self.dense, self.lexical, weight, self.wording)
         ranked = list(dict.fromkeys(self.units[hit.chunk] for hit in fused))
         return ndcg_at(ranked, self.grades, 10) or 0.0
 
@@ -165,7 +165,7 @@ def _case(
         one.question,
         [hit for hit in dense if hit.chunk in found],
         [hit for hit in lexical if hit.chunk in found],
-        dict(zip(found, beside(one.question, [*map(shown, found.values())]), strict=True)),
+        wording(one.question, {id: shown(passage) for id, passage in found.items()}),
         units,
         grades,
     )

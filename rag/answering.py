@@ -30,7 +30,7 @@ from rag.domain import (
     Usage,
 )
 from rag.errors import EmptyQuestion, QuestionTooLong, UnknownAnswer
-from rag.followup import Resolved, resolve
+from rag.followup import resolve
 from rag.pack import pack
 from rag.pieces import Gone, before, somebody_waits, wanted
 from rag.ports import Embedder, Generator, Generators, Reranker, SearchIndex, Store, Verifiers
@@ -136,7 +136,7 @@ class Answering:
         with self.store() as work:
             found_in = collection_for(work, collection, who, Right.READ)
         began = perf_counter()
-        asked = self._resolved(question, history)
+        asked = resolve(question, history, self.policy.max_question_characters)
         found = self._retrieve(found_in, asked.searched, who, conditions, Leg.HYBRID)
         queue = {} if waited is None else {"queue": waited}
         timings = queue | dict(found.timings)
@@ -248,15 +248,6 @@ class Answering:
                 f"{self.policy.max_question_characters} are read"
             )
         return question
-
-    def _resolved(self, question: str, history: Sequence[Turn]) -> Resolved:
-        """The question in its conversation."""
-
-        def alike(texts: Sequence[str]) -> list[float]:
-            first, *others = self.embedder().embed(texts)
-            return [float(first @ other) for other in others]
-
-        return resolve(question, history, alike, self.policy.max_question_characters)
 
     def _retrieve(
         self,

@@ -1,7 +1,7 @@
 """A question that follows on earlier ones: what is searched for, and what the reader is asked.
 
-No model rewrites it. A question that leans on what was said before (it points back, or is about the
-same as the question before it) is searched together with that question, and the reader is shown the
+No model rewrites it. A question that leans on what was said before by its words (it goes on, points
+back, or says too little) is searched together with the turn before it, and the reader is shown the
 conversation in the form it was trained on. Any other question is left alone, so that a change of
 subject is not dragged back.
 """
@@ -9,16 +9,16 @@ subject is not dragged back.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rag.analyse import analyse
 from rag.domain import Turn
 
-LEANING = 0.25  # cosine to the question before it, from which on a question is about the same
 CARRIED = 2  # earlier questions that may be searched along
+SAID = 60  # words of the last answer that are searched along
 READ = 2  # earlier turns that the reader is shown
-_FEW = 2  # content words
+_LITTLE, _LITTLE_POINTING = 3, 4  # content words, without and with a word that points back
 
 _WORDS = """
 it its they them their theirs this that these those he him his she her hers here there one ones
@@ -31,8 +31,6 @@ _GOING_ON = re.compile(
 )
 _MARKER = re.compile(r"\s*\[\d+\]")
 
-Likeness = Callable[[Sequence[str]], Sequence[float]]  # the first text's cosine to each other one
-
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
@@ -42,37 +40,39 @@ class Resolved:
     read: str
 
 
-def resolve(question: str, history: Sequence[Turn], alike: Likeness, most: int) -> Resolved:
+def resolve(question: str, history: Sequence[Turn], most: int) -> Resolved:
     """`history` is the conversation so far, oldest first. Neither text is longer than `most`
-    characters: the oldest turns go first."""
-    turns = [turn for turn in history if turn.question.strip()]
-    carried: list[str] = []
-    asked = question
-    while turns[: len(turns) - len(carried)] and len(carried) < CARRIED:
-        before = turns[len(turns) - len(carried) - 1].question.strip()
-        if not leans(asked, before, alike):
-            break
-        carried.insert(0, before)
-        asked = before
-    if not carried:
+    characters: what is oldest goes first."""
+    turns = [_plain(turn) for turn in history if turn.question.strip()]
+    if not turns or not leans(question):
         return Resolved(question, question)
-    lines = [line for turn in turns[-READ:] for line in _lines(turn)]
-    return Resolved(_within(most, carried, question), _within(most, lines, question))
+    carried = [turns[-1].question]
+    while len(carried) < min(CARRIED, len(turns)) and leans(carried[0]):
+        carried.insert(0, turns[-1 - len(carried)].question)
+    if turns[-1].answer:
+        carried.append(" ".join(turns[-1].answer.split()[:SAID]))
+    shown = [line for turn in turns[-READ:] for line in _lines(turn)]
+    return Resolved(_within(most, carried, question), _within(most, shown, question))
 
 
-def leans(question: str, before: str, alike: Likeness) -> bool:
-    """Whether the question cannot be understood, or is hardly meant, without the one before it."""
-    words = re.findall(r"[\w']+", question.casefold())
-    if not _POINTING.isdisjoint(words) or _GOING_ON.match(question):
+def leans(question: str) -> bool:
+    """Whether the question can hardly be understood alone."""
+    if _GOING_ON.match(question):
         return True
-    return len(set(analyse(question))) <= _FEW or alike([question, before])[0] >= LEANING
+    points = not _POINTING.isdisjoint(re.findall(r"[\w']+", question.casefold()))
+    return len(set(analyse(question))) <= (_LITTLE_POINTING if points else _LITTLE)
+
+
+def _plain(turn: Turn) -> Turn:
+    """On one line each, without markers: their passages are not in this prompt."""
+    said = " ".join(_MARKER.sub("", turn.answer).split())
+    return Turn(" ".join(turn.question.split()), said)
 
 
 def _lines(turn: Turn) -> list[str]:
     """As the reader was trained to see them (`models.training.records.with_history`)."""
-    said = " ".join(_MARKER.sub("", turn.answer).split())
-    asked = " ".join(turn.question.split())
-    return [f"user: {asked}", f"agent: {said}"] if said else [f"user: {asked}"]
+    asked = [f"user: {turn.question}"]
+    return [*asked, f"agent: {turn.answer}"] if turn.answer else asked
 
 
 def _within(most: int, before: Sequence[str], question: str) -> str:

@@ -8,18 +8,18 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Protocol
 
-from rag.beside import beside
 from rag.domain import Condition, Filter, Hit, Leg, Passage
 from rag.errors import EmptyQuestion, ModelError
 from rag.ports import Embedder, SearchIndex, Store, Vectors
 from rag.prompt import shown
+from rag.wording import Wording, wording
 
 
 class Fuse(Protocol):
-    """The legs' hits to hybrid ones; `beside` maps chunks to what `rag.beside` says of them."""
+    """The legs' hits to hybrid ones."""
 
     def __call__(
-        self, dense: Sequence[Hit], lexical: Sequence[Hit], *, beside: Mapping[str, float]
+        self, dense: Sequence[Hit], lexical: Sequence[Hit], *, wording: Wording
     ) -> list[Hit]: ...
 
 
@@ -77,13 +77,13 @@ def retrieve(
     with _timed(timings, "fetch"), store() as work:
         ids = [hit.chunk for hits in lists.values() for hit in hits]
         found = {p.chunk.id: p for p in work.chunks.passages(collection, ids, filter)}
-    near: dict[str, float] = {}
+    words = Wording()
     if leg is Leg.HYBRID:
         with _timed(timings, "fuse"):
-            near = dict(zip(found, beside(question, [*map(shown, found.values())]), strict=True))
-            lists[leg] = fuse(lists[Leg.DENSE], lists[Leg.LEXICAL], beside=near)
+            words = wording(question, {id: shown(passage) for id, passage in found.items()})
+            lists[leg] = fuse(lists[Leg.DENSE], lists[Leg.LEXICAL], wording=words)
     ranked = [found[hit.chunk] for hit in lists[leg] if hit.chunk in found]
-    return Retrieved(at, _scored(ranked, lists, near, leg), timings)
+    return Retrieved(at, _scored(ranked, lists, words.beside, leg), timings)
 
 
 def _require_embedder(store: Store, collection: str, embedder: Embedder) -> None:
@@ -99,10 +99,10 @@ def _require_embedder(store: Store, collection: str, embedder: Embedder) -> None
 def _scored(
     found: Sequence[Passage],
     lists: Mapping[Leg, Sequence[Hit]],
-    near: Mapping[str, float],
+    beside: Mapping[str, float],
     leg: Leg,
 ) -> tuple[Passage, ...]:
-    scores = {chunk: {"beside": score} for chunk, score in near.items() if score > 0}
+    scores = {chunk: {"beside": score} for chunk, score in beside.items() if score > 0}
     for name, hits in lists.items():
         for hit in hits:
             scores.setdefault(hit.chunk, {})[name.value] = hit.score
