@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 SHINGLE = 3  # words
-SHARE = 0.8  # of the shingles of one that must stand in the other
+SHARE = 0.9  # of the shingles of one that must stand in the other
 
 _WORD = re.compile(r"\w+(?:[-./:,'’]\w+)*")
 # Whoever differs in one of these says something else, however many other words are shared.
