@@ -1,4 +1,4 @@
-"""Choosing the passages that go into the prompt, and their order in it."""
+"""Choosing the passages that go into the prompt."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from dataclasses import replace
 
 from rag.alike import Likeness
 from rag.domain import Context, Copy, Passage
-
-NEAR = 200  # characters between two chunks of a version: blanks, or a heading that others carry
 
 
 def pack(
@@ -19,13 +17,12 @@ def pack(
     limit: int | None = None,
     overhead: int = 0,
 ) -> Context:
-    """The best passages (`passages` is best first) whose texts fit `budget` tokens together.
+    """The best passages whose texts fit `budget` tokens together, in the order given (best first).
 
     Each costs its own tokens plus `overhead` (its marker and title). One that does not fit is
     passed over and a shorter, lower one may take its place. One that adds nothing to a chosen
     passage (nearly the same words, or half of its span) is folded under it, and the chosen one says
-    in `also` which other documents hold it. Neighbours of one version stand beside each other in
-    reading order, where the better of them would stand; the others stay best first.
+    in `also` which other documents hold it.
     """
     chosen: list[Passage] = []
     likes: list[Likeness] = []
@@ -44,7 +41,7 @@ def pack(
         budget -= cost
         chosen.append(passage)
         likes.append(like)
-    return Context(tuple(_beside(chosen)))
+    return Context(tuple(chosen))
 
 
 def _holder(
@@ -70,23 +67,3 @@ def _overlap(one: Passage, other: Passage) -> bool:
         return False
     shared = min(a.end, b.end) - max(a.start, b.start)
     return 2 * shared >= min(a.end - a.start, b.end - b.start) > 0
-
-
-def _beside(chosen: Sequence[Passage]) -> list[Passage]:
-    """Runs of neighbours, each at the place of its best member."""
-    runs: list[list[Passage]] = []
-    for passage in chosen:
-        near = [run for run in runs if any(_neighbours(passage, other) for other in run)]
-        for run in near[1:]:  # it stands between two runs
-            near[0].extend(run)
-            runs.remove(run)
-        if near:
-            near[0].append(passage)
-        else:
-            runs.append([passage])
-    return [p for run in runs for p in sorted(run, key=lambda p: p.chunk.start)]
-
-
-def _neighbours(one: Passage, other: Passage) -> bool:
-    first, second = sorted((one.chunk, other.chunk), key=lambda chunk: chunk.start)
-    return first.version == second.version and second.start - first.end <= NEAR

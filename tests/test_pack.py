@@ -88,18 +88,6 @@ def test_copies_below_the_limit_are_still_named() -> None:
     assert [other.document_name for other in one.also] == ["copy.md"]
 
 
-def test_neighbours_stand_beside_each_other_in_reading_order() -> None:
-    best, later, first, last = (
-        passage("best", version="other"),
-        passage("the end of it", 420),
-        passage("the beginning", 100),
-        passage("what stands between", 250),
-    )
-    assert pack([best, later, TWO, first], 99, words).passages == (best, later, TWO, first)
-    found = pack([best, later, TWO, first, last], 99, words).passages
-    assert found == (best, first, last, later, TWO), "it joins what stood apart"
-
-
 passages = st.builds(
     passage,
     st.lists(st.sampled_from(("a", "b", "c")), min_size=1, max_size=6).map(" ".join),
@@ -109,13 +97,13 @@ passages = st.builds(
 
 
 @given(st.lists(passages, max_size=12), st.integers(0, 20), st.integers(0, 3), st.integers(0, 6))
-def test_never_over_budget_or_limit_and_each_once(
+def test_never_over_budget_limit_or_out_of_order(
     given_passages: list[Passage], budget: int, overhead: int, limit: int
 ) -> None:
     chosen = pack(given_passages, budget, words, limit=limit, overhead=overhead).passages
     assert sum(words(p.chunk.text) + overhead for p in chosen) <= budget
     assert len(chosen) <= limit
-    ids = [p.chunk.id for p in chosen]
-    assert len({*ids}) == len(ids)
-    assert {*ids} <= {p.chunk.id for p in given_passages}
+    ids = [p.chunk.id for p in given_passages]
+    places = [ids.index(p.chunk.id) for p in chosen]
+    assert places == sorted(set(places))
     assert len({p.chunk.text for p in chosen}) == len(chosen)
