@@ -26,9 +26,11 @@ from rag.domain import (
     Right,
     Said,
     Sampling,
+    Turn,
     Usage,
 )
 from rag.errors import EmptyQuestion, QuestionTooLong, UnknownAnswer
+from rag.followup import resolve
 from rag.pack import pack
 from rag.pieces import Gone, before, somebody_waits, wanted
 from rag.ports import Embedder, Generator, Generators, Reranker, SearchIndex, Store, Verifiers
@@ -99,12 +101,13 @@ class Answering:
         question: str,
         *,
         conditions: Sequence[Condition] = (),
+        history: Sequence[Turn] = (),
         sampling: Sampling | None = None,
     ) -> Answer:
         """The stored answer. Raises EmptyQuestion, QuestionTooLong, UnknownCollection,
         NotPermitted, or what a model or store raises."""
         *_, answer = self.stream(
-            who, collection, question, conditions=conditions, sampling=sampling
+            who, collection, question, conditions=conditions, history=history, sampling=sampling
         )
         if not isinstance(answer, Answer):
             raise TypeError("the stream ended without an answer")
@@ -117,12 +120,14 @@ class Answering:
         question: str,
         *,
         conditions: Sequence[Condition] = (),
+        history: Sequence[Turn] = (),
         sampling: Sampling | None = None,
         waited: float | None = None,
         gone: Gone = somebody_waits,
     ) -> Iterator[Event]:
         """`Found`, then a `Said` per verified sentence, last the stored `Answer`.
 
+        `history` is the conversation that the question may follow on, oldest turn first.
         `sampling` (None: the policy's) may ask for at most the policy's tokens. `waited` is how
         long the question stood in a queue (seconds). Once `gone()`, raises Abandoned: the reader is
         stopped and nothing is stored. Raises what `ask` does too."""
@@ -131,20 +136,23 @@ class Answering:
         with self.store() as work:
             found_in = collection_for(work, collection, who, Right.READ)
         began = perf_counter()
-        found = self._retrieve(found_in, question, who, conditions, Leg.HYBRID)
+        asked = resolve(question, history, self.policy.max_question_characters)
+        found = self._retrieve(found_in, asked.searched, who, conditions, Leg.HYBRID)
         queue = {} if waited is None else {"queue": waited}
         timings = queue | dict(found.timings)
-        ranked = self.reranker.rerank(question, found.passages)
+        ranked = self.reranker.rerank(asked.searched, found.passages)
         timings["rerank"] = perf_counter() - began - sum(found.timings.values())
         reader = self.readers.of(found_in.id)
-        passages = self._pack(reader, ranked, question, sampling)
+        passages = self._pack(reader, ranked, asked.read, sampling)
         yield Found(passages)
         frame = self._frame(reader, passages, found.generation, found_in.settings)
         frame = replace(frame, sampling=sampling)
-        reading = self._read(reader, question, passages, frame, gone, keep=True)
+        if asked.read != question:
+            frame = replace(frame, searched=asked.searched, read=asked.read)
+        reading = self._read(reader, asked.read, passages, frame, gone, keep=True)
         yield from reading
         answer = self._answer(reading.result, question, passages, frame, timings)
-        usage = _usage(reader, question, passages, reading.result)
+        usage = _usage(reader, asked.read, passages, reading.result)
         answer = replace(answer, collection=found_in.id, user=who.user, usage=usage)
         answer.timings["total"] = (waited or 0.0) + perf_counter() - began  # type: ignore[index]
         with self.store() as work:
@@ -217,7 +225,8 @@ class Answering:
         frame = self._frame(reader, passages, kept.generation, {})
         settings = {**frame.settings, "verifier": Lexical.identity, **kept.settings}
         frame = replace(frame, sampling=kept.sampling, settings=settings)
-        reading = self._read(reader, stored.question, passages, frame, gone)
+        frame = replace(frame, searched=kept.searched, read=kept.read)
+        reading = self._read(reader, kept.read or stored.question, passages, frame, gone)
         for _ in reading:
             pass
         again = self._answer(reading.result, stored.question, passages, frame, {})

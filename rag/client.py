@@ -39,6 +39,7 @@ from rag.domain import (
     Replayed,
     Right,
     Said,
+    Turn,
     Version,
     Word,
 )
@@ -259,17 +260,28 @@ class Client:
 
     # --- questions ---------------------------------------------------------------------------
 
-    def ask(self, collection: str, question: str, conditions: Sequence[Condition] = ()) -> Answer:
-        body = {"question": question, "conditions": to_json(list(conditions))}
+    def ask(
+        self,
+        collection: str,
+        question: str,
+        conditions: Sequence[Condition] = (),
+        history: Sequence[Turn] = (),
+    ) -> Answer:
+        """`history`: the conversation so far, oldest turn first."""
+        body = _question(question, conditions, history)
         return self._one(Answer, "POST", f"/collections/{_part(collection)}/ask", body)
 
     def ask_stream(
-        self, collection: str, question: str, conditions: Sequence[Condition] = ()
+        self,
+        collection: str,
+        question: str,
+        conditions: Sequence[Condition] = (),
+        history: Sequence[Turn] = (),
     ) -> Generator[Found | Said | Answer, None, None]:
         """The passages, then each verified sentence, then the stored answer. Closing the iterator
         early stops the work on the server."""
         path = f"/collections/{_part(collection)}/ask/stream"
-        body = {"question": question, "conditions": to_json(list(conditions))}
+        body = _question(question, conditions, history)
         try:
             with self._http.stream("POST", path, json=body, headers=self._headers()) as reply:
                 if reply.is_error:
@@ -406,6 +418,16 @@ class Client:
         if event["event"] == "error":
             raise error_from_json(event["data"])
         return from_json(STREAMED[event["event"]], event["data"])
+
+
+def _question(
+    question: str, conditions: Sequence[Condition], history: Sequence[Turn]
+) -> dict[str, object]:
+    return {
+        "question": question,
+        "conditions": to_json(list(conditions)),
+        "history": to_json(list(history)),
+    }
 
 
 def _part(value: str) -> str:

@@ -241,9 +241,19 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Copy:
+    """Where else nearly the same words stand: a document and the chunk of it."""
+
+    document: str
+    document_name: str
+    chunk: str
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
     """A chunk in the running for one question, with how it got there. `scores` holds the leg
-    scores and the fused one by name; `score` is the one it is ordered by."""
+    scores and the fused one by name; `score` is the one it is ordered by. `also` names the other
+    documents whose nearly same words were folded under this one."""
 
     chunk: Chunk
     document: str
@@ -251,6 +261,7 @@ class Passage:
     title: str
     score: float
     scores: Mapping[str, float] = field(default_factory=dict)
+    also: tuple[Copy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,8 +322,18 @@ class Citation:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """An earlier question of a conversation and what was answered ("" where nothing was)."""
+
+    question: str
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Replay:
-    """All that recomputes an answer to the same text."""
+    """All that recomputes an answer to the same text. For a question that follows on earlier ones,
+    `searched` is what was looked for and `read` what the reader was asked; "" for the question
+    itself."""
 
     generation: int
     model: str
@@ -321,6 +342,8 @@ class Replay:
     sampling: Sampling
     context: tuple[str, ...]  # chunk ids in prompt order
     settings: Mapping[str, MetadataValue] = field(default_factory=dict)
+    searched: str = ""
+    read: str = ""
 
 
 @dataclass(frozen=True, slots=True)

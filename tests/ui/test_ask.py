@@ -75,6 +75,19 @@ def test_an_answer_and_its_citation(handbook: House, opened: Open) -> None:
     assert "<mark>" not in html(page)
 
 
+def test_a_conversation_goes_on_until_a_new_one_begins(handbook: House, opened: Open) -> None:
+    page = asked(opened("ask"), QUESTION)
+    page = asked(page, "And how is it asked for?")
+    follow, first = handbook.client.answers("handbook")
+    assert follow.replay.searched.startswith(QUESTION)
+    assert "Searched for: How many days of paid leave" in words(page)
+    assert first.question in html(page), "the conversation so far"
+
+    settled(page.button(key="new-conversation").click().run())
+    asked(page, "And how is it asked for?")
+    assert handbook.client.answers("handbook")[0].replay.searched == ""
+
+
 def test_details_and_computing_again(handbook: House, opened: Open) -> None:
     page = asked(opened("ask"), QUESTION)
     (answer,) = handbook.client.answers("handbook")
