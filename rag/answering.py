@@ -15,6 +15,8 @@ from rag.domain import (
     Citation,
     Collection,
     Condition,
+    Context,
+    Explanation,
     Filter,
     Found,
     Leg,
@@ -29,6 +31,7 @@ from rag.domain import (
     Usage,
 )
 from rag.errors import EmptyQuestion, QuestionTooLong, UnknownAnswer
+from rag.explain import Chosen, explain
 from rag.pack import pack
 from rag.pieces import Gone, before, somebody_waits, wanted
 from rag.ports import Embedder, Generator, Generators, Reranker, SearchIndex, Store, Verifiers
@@ -131,18 +134,16 @@ class Answering:
         with self.store() as work:
             found_in = collection_for(work, collection, who, Right.READ)
         began = perf_counter()
-        found = self._retrieve(found_in, question, who, conditions, Leg.HYBRID)
-        queue = {} if waited is None else {"queue": waited}
-        timings = queue | dict(found.timings)
-        ranked = self.reranker.rerank(question, found.passages)
-        timings["rerank"] = perf_counter() - began - sum(found.timings.values())
         reader = self.readers.of(found_in.id)
-        passages = self._pack(reader, ranked, question, sampling)
+        chosen = self._choose(reader, found_in, question, who, conditions, sampling)
+        passages = chosen.context.passages
         yield Found(passages)
-        frame = self._frame(reader, passages, found.generation, found_in.settings)
-        frame = replace(frame, sampling=sampling)
+        frame = self._frame(reader, passages, chosen.found.generation, found_in.settings)
+        frame = replace(frame, sampling=sampling, conditions=tuple(conditions))
         reading = self._read(reader, question, passages, frame, gone, keep=True)
         yield from reading
+        queue = {} if waited is None else {"queue": waited}
+        timings = queue | dict(chosen.timings)
         answer = self._answer(reading.result, question, passages, frame, timings)
         usage = _usage(reader, question, passages, reading.result)
         answer = replace(answer, collection=found_in.id, user=who.user, usage=usage)
@@ -167,6 +168,35 @@ class Answering:
         with self.store() as work:
             found_in = collection_for(work, collection, who, Right.READ)
         return list(self._retrieve(found_in, query, who, conditions, leg, k).passages[:k])
+
+    def explain(
+        self,
+        who: Principal,
+        collection: str,
+        question: str,
+        *,
+        conditions: Sequence[Condition] = (),
+    ) -> Explanation:
+        """How `ask` would come to its passages; nothing is generated and nothing stored. Raises
+        what `ask` does."""
+        question = self._checked(question)
+        with self.store() as work:
+            found_in = collection_for(work, collection, who, Right.READ)
+        return self._explained(found_in, question, who, conditions, self.policy.sampling)
+
+    def explain_answer(self, who: Principal, answer_id: str) -> Explanation:
+        """How a stored answer came to its passages. Raises UnknownAnswer when it does not exist or
+        may not be seen."""
+        with self.store() as work:
+            stored = answer_for(work, answer_id, who)
+            found_in = work.collections.get(stored.collection)
+        kept = stored.replay
+        found = self._explained(
+            found_in, stored.question, who, kept.conditions, kept.sampling, kept.generation
+        )
+        markers = {each.marker: each.passage.chunk.id for each in found.candidates if each.marker}
+        same = [markers[n] for n in sorted(markers)] == list(kept.context)
+        return replace(found, timings=stored.timings, answer=stored.id, same=same)
 
     def read(
         self, question: str, passages: Sequence[Passage], sampling: Sampling | None = None
@@ -240,6 +270,48 @@ class Answering:
             )
         return question
 
+    def _choose(
+        self,
+        reader: Generator,
+        collection: Collection,
+        question: str,
+        who: Principal,
+        conditions: Sequence[Condition],
+        sampling: Sampling,
+        generation: int | None = None,
+    ) -> Chosen:
+        """All that is done before the reader reads."""
+        found = self._retrieve(
+            collection, question, who, conditions, Leg.HYBRID, generation=generation
+        )
+        timings = dict(found.timings)
+        began = perf_counter()
+        ranked = tuple(self.reranker.rerank(question, found.passages))
+        timings["rerank"] = perf_counter() - began
+        began = perf_counter()
+        context = self._pack(reader, ranked, question, sampling)
+        timings["pack"] = perf_counter() - began
+        return Chosen(found, ranked, context, timings)
+
+    def _explained(
+        self,
+        collection: Collection,
+        question: str,
+        who: Principal,
+        conditions: Sequence[Condition],
+        sampling: Sampling,
+        generation: int | None = None,
+    ) -> Explanation:
+        reader = self.readers.of(collection.id)
+        chosen = self._choose(reader, collection, question, who, conditions, sampling, generation)
+        at = chosen.found.generation
+        free = chosen.found
+        if conditions:
+            free = self._retrieve(collection, question, who, (), Leg.HYBRID, generation=at)
+        asked = Filter(at, who.groups, tuple(conditions))
+        index = self.index(collection.id)
+        return explain(self.store, index, collection.id, question, asked, chosen, free.passages)
+
     def _retrieve(
         self,
         collection: Collection,
@@ -248,6 +320,7 @@ class Answering:
         conditions: Sequence[Condition],
         leg: Leg,
         k: int = 0,
+        generation: int | None = None,
     ) -> Retrieved:
         return retrieve(
             self.store,
@@ -260,11 +333,12 @@ class Answering:
             leg=leg,
             candidates=max(self.policy.candidates, k),
             conditions=tuple(conditions),
+            generation=generation,
         )
 
     def _pack(
         self, reader: Generator, ranked: Sequence[Passage], question: str, sampling: Sampling
-    ) -> tuple[Passage, ...]:
+    ) -> Context:
         likely = [question, *(p.chunk.text for p in ranked[: 2 * self.policy.passages])]
         counted = dict(zip(likely, reader.token_counts(likely), strict=True))
 
@@ -273,7 +347,7 @@ class Answering:
 
         room = reader.context_tokens - sampling.max_tokens
         budget = room - count(question) - 256  # the frame of the prompt
-        return pack(ranked, budget, count, limit=self.policy.passages, overhead=48).passages
+        return pack(ranked, budget, count, limit=self.policy.passages, overhead=48)
 
     def _frame(
         self,

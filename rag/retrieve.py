@@ -17,11 +17,12 @@ Fuse = Callable[[Sequence[Hit], Sequence[Hit]], list[Hit]]  # (dense, lexical) -
 @dataclass(frozen=True, slots=True)
 class Retrieved:
     """Passages best first, as of `generation`. Each one's `scores` holds what it has of "dense",
-    "lexical" and "hybrid"; `timings` are seconds per stage."""
+    "lexical" and "hybrid"; `timings` are seconds per stage, `lists` the hits of each leg."""
 
     generation: int
     passages: tuple[Passage, ...]
     timings: Mapping[str, float]
+    lists: Mapping[Leg, Sequence[Hit]]
 
 
 def retrieve(
@@ -70,7 +71,7 @@ def retrieve(
             lists[Leg.HYBRID] = fuse(lists[Leg.DENSE], lists[Leg.LEXICAL])
     with _timed(timings, "fetch"), store() as work:
         found = work.chunks.passages(collection, [hit.chunk for hit in lists[leg]], filter)
-    return Retrieved(at, _scored(found, lists, leg), timings)
+    return Retrieved(at, _scored(found, lists, leg), timings, lists)
 
 
 def _require_embedder(store: Store, collection: str, embedder: Embedder) -> None:

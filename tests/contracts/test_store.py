@@ -488,6 +488,32 @@ def test_passages_meet_every_condition(store: SqlStore) -> None:
         assert found(documents=frozenset()) == []
 
 
+def test_chunks_are_counted_as_they_are_permitted(store: SqlStore) -> None:
+    into, other = collection(store, "a"), collection(store, "b")
+    ingest(store, into, "a.txt", ["one", "two", "three"], metadata={"year": 2025})
+    job, old = ingest(store, into, "hr.txt", ["x", "y"], frozenset({"hr"}), {"year": 2026})
+    ingest(store, other, "b.txt", ["elsewhere"])
+    with store() as unit:
+        new = unit.documents.set_access(job.document, frozenset({"staff"}), {"year": 2025})
+        unit.commit()
+    staff, both = frozenset({"staff"}), frozenset({"staff", "hr"})
+    this_year, last = Condition("year", (2026,)), Condition("year", (2025,))
+    with store() as unit:
+
+        def counted(g: int, groups: frozenset[str], *conditions: Condition) -> int:
+            return unit.chunks.count(into, Filter(g, groups, conditions))
+
+        assert [counted(g, staff) for g in (0, 1, old, new)] == [0, 3, 3, 5]
+        assert counted(old, both) == 5
+        assert [counted(g, both, this_year) for g in (old, new)] == [2, 0]
+        assert [counted(g, both, last) for g in (old, new)] == [3, 5]
+        assert counted(new, both, last, this_year) == 0
+        assert counted(new, frozenset({"hr"})) == 0  # hr may not read the collection
+        assert unit.chunks.count(into, Filter(new, staff, (), frozenset({job.document}))) == 2
+        with pytest.raises(UnknownCollection):
+            unit.chunks.count("none", Filter(new, staff))
+
+
 def test_passages_keep_order_and_collection(store: SqlStore) -> None:
     into, other = collection(store, "a"), collection(store, "b")
     job, g = ingest(store, into, "a.txt", ["one", "two", "three"])
