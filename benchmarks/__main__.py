@@ -14,6 +14,7 @@ from benchmarks import stages
 BENCHMARKS = {
     "stages": "seconds of each stage of a question, on what `make demo` left (run now)",
     "index FOLDER...": "the two legs, their fusion and the lexical adapters, on judged questions",
+    "pipelines FOLDER...": "our retrieval beside LlamaIndex's and Haystack's hybrid pipelines",
     "blocks RECORDS": "what KV blocks lose in one byte a number, take, and how often they serve",
     "handbook FOLDER": "a real handbook through `attest up`: the worker killed, then 20 questions",
     "engine FOLDER": "our engine beside llama.cpp and transformers, one question at a time",

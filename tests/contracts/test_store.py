@@ -719,7 +719,14 @@ def an_answer(into: str, id: str = "answer-1", user: str = "ann") -> Answer:
         timings={"queue": 0.5, "retrieve": 0.25, "generate": 2.0},
         usage=Usage(prompt=310, completion=14),
         replay=Replay(
-            7, "m", "none", "p1", Sampling(stop=("\n",), seed=3), ("c1",), {"w": 0.5, "x": True}
+            7,
+            "m",
+            "none",
+            "p1",
+            Sampling(stop=("\n",), seed=3),
+            ("c1",),
+            {"w": 0.5, "x": True},
+            (Condition("year", (2024, "2024", True)),),
         ),
         user=user,
         created=datetime(2026, 2, 3, 4, 5, 6, 789, tzinfo=UTC),
