@@ -15,6 +15,7 @@ BENCHMARKS = {
     "stages": "seconds of each stage of a question, on what `make demo` left (run now)",
     "index FOLDER...": "the two legs, their fusion and the lexical adapters, on judged questions",
     "search_engines": "PostgreSQL as the search engine (--url): feeding, both legs, recall, bytes",
+    "pipelines FOLDER...": "our retrieval beside LlamaIndex's and Haystack's hybrid pipelines",
     "blocks RECORDS": "what KV blocks lose in one byte a number, take, and how often they serve",
     "handbook FOLDER": "a real handbook through `attest up`: the worker killed, then 20 questions",
     "engine FOLDER": "our engine beside llama.cpp and transformers, one question at a time",

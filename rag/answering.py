@@ -15,6 +15,8 @@ from rag.domain import (
     Citation,
     Collection,
     Condition,
+    Context,
+    Explanation,
     Filter,
     Found,
     Leg,
@@ -30,7 +32,8 @@ from rag.domain import (
     Usage,
 )
 from rag.errors import EmptyQuestion, QuestionTooLong, UnknownAnswer
-from rag.followup import resolve
+from rag.explain import Chosen, explain
+from rag.followup import Resolved, resolve
 from rag.pack import pack
 from rag.pieces import Gone, before, somebody_waits, wanted
 from rag.ports import Embedder, Generator, Generators, Reranker, SearchIndex, Store, Verifiers
@@ -137,20 +140,18 @@ class Answering:
             found_in = collection_for(work, collection, who, Right.READ)
         began = perf_counter()
         asked = resolve(question, history, self.policy.max_question_characters)
-        found = self._retrieve(found_in, asked.searched, who, conditions, Leg.HYBRID)
-        queue = {} if waited is None else {"queue": waited}
-        timings = queue | dict(found.timings)
-        ranked = self.reranker.rerank(asked.searched, found.passages)
-        timings["rerank"] = perf_counter() - began - sum(found.timings.values())
         reader = self.readers.of(found_in.id)
-        passages = self._pack(reader, ranked, asked.read, sampling)
+        chosen = self._choose(reader, found_in, asked, who, conditions, sampling)
+        passages = chosen.context.passages
         yield Found(passages)
-        frame = self._frame(reader, passages, found.generation, found_in.settings)
-        frame = replace(frame, sampling=sampling)
+        frame = self._frame(reader, passages, chosen.found.generation, found_in.settings)
+        frame = replace(frame, sampling=sampling, conditions=tuple(conditions))
         if asked.read != question:
             frame = replace(frame, searched=asked.searched, read=asked.read)
         reading = self._read(reader, asked.read, passages, frame, gone, keep=True)
         yield from reading
+        queue = {} if waited is None else {"queue": waited}
+        timings = queue | dict(chosen.timings)
         answer = self._answer(reading.result, question, passages, frame, timings)
         usage = _usage(reader, asked.read, passages, reading.result)
         answer = replace(answer, collection=found_in.id, user=who.user, usage=usage)
@@ -175,6 +176,37 @@ class Answering:
         with self.store() as work:
             found_in = collection_for(work, collection, who, Right.READ)
         return list(self._retrieve(found_in, query, who, conditions, leg, k).passages[:k])
+
+    def explain(
+        self,
+        who: Principal,
+        collection: str,
+        question: str,
+        *,
+        conditions: Sequence[Condition] = (),
+    ) -> Explanation:
+        """How `ask` would come to its passages; nothing is generated and nothing stored. Raises
+        what `ask` does."""
+        question = self._checked(question)
+        with self.store() as work:
+            found_in = collection_for(work, collection, who, Right.READ)
+        asked = Resolved(question, question)
+        return self._explained(found_in, asked, who, conditions, self.policy.sampling)
+
+    def explain_answer(self, who: Principal, answer_id: str) -> Explanation:
+        """How a stored answer came to its passages. Raises UnknownAnswer when it does not exist or
+        may not be seen."""
+        with self.store() as work:
+            stored = answer_for(work, answer_id, who)
+            found_in = work.collections.get(stored.collection)
+        kept = stored.replay
+        asked = Resolved(kept.searched or stored.question, kept.read or stored.question)
+        found = self._explained(
+            found_in, asked, who, kept.conditions, kept.sampling, kept.generation
+        )
+        markers = {each.marker: each.passage.chunk.id for each in found.candidates if each.marker}
+        same = [markers[n] for n in sorted(markers)] == list(kept.context)
+        return replace(found, timings=stored.timings, answer=stored.id, same=same)
 
     def read(
         self, question: str, passages: Sequence[Passage], sampling: Sampling | None = None
@@ -249,6 +281,48 @@ class Answering:
             )
         return question
 
+    def _choose(
+        self,
+        reader: Generator,
+        collection: Collection,
+        asked: Resolved,
+        who: Principal,
+        conditions: Sequence[Condition],
+        sampling: Sampling,
+        generation: int | None = None,
+    ) -> Chosen:
+        """All that is done before the reader reads."""
+        found = self._retrieve(
+            collection, asked.searched, who, conditions, Leg.HYBRID, generation=generation
+        )
+        timings = dict(found.timings)
+        began = perf_counter()
+        ranked = tuple(self.reranker.rerank(asked.searched, found.passages))
+        timings["rerank"] = perf_counter() - began
+        began = perf_counter()
+        context = self._pack(reader, ranked, asked.read, sampling)
+        timings["pack"] = perf_counter() - began
+        return Chosen(found, ranked, context, timings)
+
+    def _explained(
+        self,
+        collection: Collection,
+        asked: Resolved,
+        who: Principal,
+        conditions: Sequence[Condition],
+        sampling: Sampling,
+        generation: int | None = None,
+    ) -> Explanation:
+        reader = self.readers.of(collection.id)
+        chosen = self._choose(reader, collection, asked, who, conditions, sampling, generation)
+        at = chosen.found.generation
+        free = chosen.found
+        if conditions:
+            free = self._retrieve(collection, asked.searched, who, (), Leg.HYBRID, generation=at)
+        filter = Filter(at, who.groups, tuple(conditions))
+        index, words = self.index(collection.id), asked.searched
+        return explain(self.store, index, collection.id, words, filter, chosen, free.passages)
+
     def _retrieve(
         self,
         collection: Collection,
@@ -257,6 +331,7 @@ class Answering:
         conditions: Sequence[Condition],
         leg: Leg,
         k: int = 0,
+        generation: int | None = None,
     ) -> Retrieved:
         return retrieve(
             self.store,
@@ -269,11 +344,12 @@ class Answering:
             leg=leg,
             candidates=max(self.policy.candidates, k),
             conditions=tuple(conditions),
+            generation=generation,
         )
 
     def _pack(
         self, reader: Generator, ranked: Sequence[Passage], question: str, sampling: Sampling
-    ) -> tuple[Passage, ...]:
+    ) -> Context:
         likely = [question, *(p.chunk.text for p in ranked[: 2 * self.policy.passages])]
         counted = dict(zip(likely, reader.token_counts(likely), strict=True))
 
@@ -282,7 +358,7 @@ class Answering:
 
         room = reader.context_tokens - sampling.max_tokens
         budget = room - count(question) - 256  # the frame of the prompt
-        return pack(ranked, budget, count, limit=self.policy.passages, overhead=48).passages
+        return pack(ranked, budget, count, limit=self.policy.passages, overhead=48)
 
     def _frame(
         self,

@@ -27,6 +27,7 @@ from rag.domain import (
     Collection,
     Condition,
     Document,
+    Explanation,
     Feedback,
     Found,
     Job,
@@ -309,6 +310,13 @@ class Client:
         }
         return self._many(Passage, "POST", f"/collections/{_part(collection)}/search", body)
 
+    def explain(
+        self, collection: str, question: str, conditions: Sequence[Condition] = ()
+    ) -> Explanation:
+        """How a question would come to its passages; nothing is answered and nothing stored."""
+        body = {"question": question, "conditions": to_json(list(conditions))}
+        return self._one(Explanation, "POST", f"/collections/{_part(collection)}/explain", body)
+
     def answers(self, collection: str, limit: int = 50) -> list[Answer]:
         """Your own answers, newest first."""
         path = f"/collections/{_part(collection)}/answers"
@@ -316,6 +324,10 @@ class Client:
 
     def answer(self, id: str) -> Answer:
         return self._one(Answer, "GET", f"/answers/{_part(id)}")
+
+    def explanation(self, answer: str) -> Explanation:
+        """How a stored answer came to its passages."""
+        return self._one(Explanation, "GET", f"/answers/{_part(answer)}/explanation")
 
     def replay(self, answer: str) -> Replayed:
         return self._one(Replayed, "POST", f"/answers/{_part(answer)}/replay")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from rag.alike import Likeness
-from rag.domain import Context, Copy, Passage
+from rag.domain import Context, Copy, LeftOut, Passage
 
 
 def pack(
@@ -22,26 +22,31 @@ def pack(
     Each costs its own tokens plus `overhead` (its marker and title). One that does not fit is
     passed over and a shorter, lower one may take its place. One that adds nothing to a chosen
     passage (nearly the same words, or half of its span) is folded under it, and the chosen one says
-    in `also` which other documents hold it.
+    in `also` which other documents hold it. The context says of each one that is not in it why.
     """
     chosen: list[Passage] = []
     likes: list[Likeness] = []
+    left_out: dict[str, LeftOut] = {}
     for passage in passages:
         like = Likeness.of(passage.chunk.text)
         if not like.shingles:
+            left_out[passage.chunk.id] = LeftOut.REPEAT
             continue
         if (at := _holder(passage, like, chosen, likes)) is not None:
             chosen[at] = _also(chosen[at], passage)
+            left_out[passage.chunk.id] = LeftOut.REPEAT
             continue
         if limit is not None and len(chosen) >= limit:
-            continue  # it may still be folded
+            left_out[passage.chunk.id] = LeftOut.LIMIT
+            continue  # what comes after may still be folded
         cost = count_tokens(passage.chunk.text) + overhead
         if cost > budget:
+            left_out[passage.chunk.id] = LeftOut.BUDGET
             continue
         budget -= cost
         chosen.append(passage)
         likes.append(like)
-    return Context(tuple(chosen))
+    return Context(tuple(chosen), left_out)
 
 
 def _holder(

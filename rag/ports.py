@@ -408,6 +408,10 @@ class Chunks(Protocol):
         score 0. What an index returned by mistake is missing here."""
         ...
 
+    def count(self, collection: str, filter: Filter) -> int:
+        """How many chunks the filter permits."""
+        ...
+
     def shown(self, collection: str) -> Iterator[str]:
         """What a reader is shown of each live chunk (`rag.prompt.shown`), in no order."""
         ...

@@ -26,11 +26,13 @@ class Fuse(Protocol):
 @dataclass(frozen=True, slots=True)
 class Retrieved:
     """Passages best first, as of `generation`. Each one's `scores` holds what it has of "dense",
-    "lexical", "beside" and "hybrid"; `timings` are seconds per stage."""
+    "lexical", "beside" and "hybrid"; `timings` are seconds per stage, `lists` the hits of each
+    leg."""
 
     generation: int
     passages: tuple[Passage, ...]
     timings: Mapping[str, float]
+    lists: Mapping[Leg, Sequence[Hit]]
 
 
 def retrieve(
@@ -83,7 +85,7 @@ def retrieve(
             words = wording(question, {id: shown(passage) for id, passage in found.items()})
             lists[leg] = fuse(lists[Leg.DENSE], lists[Leg.LEXICAL], wording=words)
     ranked = [found[hit.chunk] for hit in lists[leg] if hit.chunk in found]
-    return Retrieved(at, _scored(ranked, lists, words.beside, leg), timings)
+    return Retrieved(at, _scored(ranked, lists, words.beside, leg), timings, lists)
 
 
 def _require_embedder(store: Store, collection: str, embedder: Embedder) -> None:

@@ -13,6 +13,7 @@ from ui.sentences import said_in, words
 from ui.session import Desk
 from ui.source_view import source_view
 from ui.untrusted import label, markup
+from ui.why_view import why_view
 
 
 @st.fragment
@@ -30,6 +31,7 @@ def answer_view(client: Client, collection: str, desk: Desk) -> None:
         for number, said in enumerate(said_in(answer)):
             _sentence(desk, number, said)
         feedback_view(client, answer)
+        why_view(client, answer)
         details(client, answer)
     with right:
         if desk.opened is None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy import Row as SqlRow
-from sqlalchemy import Select, or_, select
 
 from rag.domain import Chunk, Filter, Passage
 from rag.errors import UnknownCollection
@@ -62,15 +62,26 @@ class SqlChunks:
         return "".join(f"{row.at.isoformat()} {row.document}" for row in took)
 
     def passages(self, collection: str, ids: Sequence[str], filter: Filter) -> list[Passage]:
-        session = self._tx.read()
-        rights = session.scalar(select(CollectionRow.rights).where(CollectionRow.id == collection))
-        if rights is None:
-            raise UnknownCollection(f"there is no collection {collection!r:.100}")
-        if filter.groups.isdisjoint(rights) or not ids:
-            return []  # readers of the collection only, whatever the rows say
-        rows = session.execute(_visible(collection, ids, filter.generation))
+        if not self._readable(collection, filter) or not ids:
+            return []
+        rows = self._tx.read().execute(_visible(collection, ids, filter.generation))
         found = {row.chunk: row for row in rows if _permitted(row, filter)}
         return [_passage(found[id]) for id in dict.fromkeys(ids) if id in found]
+
+    def count(self, collection: str, filter: Filter) -> int:
+        if not self._readable(collection, filter):
+            return 0
+        rows = self._tx.read().execute(_alike(collection, filter.generation))
+        return sum(row.alike for row in rows if _permitted(row, filter))
+
+    def _readable(self, collection: str, filter: Filter) -> bool:
+        """Rows are for readers of the collection only, whatever the rows say."""
+        rights = self._tx.read().scalar(
+            select(CollectionRow.rights).where(CollectionRow.id == collection)
+        )
+        if rights is None:
+            raise UnknownCollection(f"there is no collection {collection!r:.100}")
+        return not filter.groups.isdisjoint(rights)
 
     def shown(self, collection: str) -> Iterator[str]:
         live = (ChunkRow.collection == collection, ChunkRow.died.is_(None))
@@ -130,12 +141,29 @@ def _visible(collection: str, ids: Sequence[str], generation: int) -> Select[Any
         )
         .join(DocumentRow, DocumentRow.id == ChunkRow.document)
         .join(VersionRow, VersionRow.id == ChunkRow.version)
-        .where(
-            ChunkRow.collection == collection,
-            ChunkRow.chunk.in_(list(dict.fromkeys(ids))),
-            ChunkRow.born <= generation,
-            or_(ChunkRow.died.is_(None), ChunkRow.died > generation),
-        )
+        .where(ChunkRow.chunk.in_(list(dict.fromkeys(ids))), *_live(collection, generation))
+    )
+
+
+def _alike(collection: str, generation: int) -> Select[Any]:
+    """A row for all that a document began in one generation, as they share rights and metadata,
+    with their number."""
+    together = (
+        select(func.min(ChunkRow.row).label("first"), func.count().label("alike"))
+        .where(*_live(collection, generation))
+        .group_by(ChunkRow.document, ChunkRow.born)
+        .subquery()
+    )
+    return select(ChunkRow.document, ChunkRow.readers, ChunkRow.merged, together.c.alike).join(
+        together, together.c.first == ChunkRow.row
+    )
+
+
+def _live(collection: str, generation: int) -> tuple[ColumnElement[bool], ...]:
+    return (
+        ChunkRow.collection == collection,
+        ChunkRow.born <= generation,
+        or_(ChunkRow.died.is_(None), ChunkRow.died > generation),
     )
 
 

@@ -57,6 +57,7 @@ ROUTES = [
     Route("GET", "/v1/models/{model}", READ),
     Route("GET", "/metrics", ADMIN),
     Route("POST", "/collections/{name}/search", READ, {"json": {"query": "leave"}}),
+    Route("POST", "/collections/{name}/explain", READ, {"json": {"question": QUESTION}}),
     Route("GET", "/collections/{name}/answers", READ),
     Route("GET", "/documents/{id}", READ),
     Route("DELETE", "/documents/{id}", WRITE),
@@ -72,6 +73,7 @@ ROUTES = [
     Route("GET", "/jobs/{id}", READ),
     Route("POST", "/jobs/{id}/retry", WRITE),
     Route("GET", "/answers/{id}", MANAGE),  # another one's
+    Route("GET", "/answers/{id}/explanation", MANAGE),
     Route("POST", "/answers/{id}/replay", MANAGE),
     Route("POST", "/answers/{id}/feedback", MANAGE, {"json": {"verdict": "right"}}),
     Route("GET", "/answers/{id}/feedback", MANAGE),

@@ -488,6 +488,32 @@ def test_passages_meet_every_condition(store: SqlStore) -> None:
         assert found(documents=frozenset()) == []
 
 
+def test_chunks_are_counted_as_they_are_permitted(store: SqlStore) -> None:
+    into, other = collection(store, "a"), collection(store, "b")
+    ingest(store, into, "a.txt", ["one", "two", "three"], metadata={"year": 2025})
+    job, old = ingest(store, into, "hr.txt", ["x", "y"], frozenset({"hr"}), {"year": 2026})
+    ingest(store, other, "b.txt", ["elsewhere"])
+    with store() as unit:
+        new = unit.documents.set_access(job.document, frozenset({"staff"}), {"year": 2025})
+        unit.commit()
+    staff, both = frozenset({"staff"}), frozenset({"staff", "hr"})
+    this_year, last = Condition("year", (2026,)), Condition("year", (2025,))
+    with store() as unit:
+
+        def counted(g: int, groups: frozenset[str], *conditions: Condition) -> int:
+            return unit.chunks.count(into, Filter(g, groups, conditions))
+
+        assert [counted(g, staff) for g in (0, 1, old, new)] == [0, 3, 3, 5]
+        assert counted(old, both) == 5
+        assert [counted(g, both, this_year) for g in (old, new)] == [2, 0]
+        assert [counted(g, both, last) for g in (old, new)] == [3, 5]
+        assert counted(new, both, last, this_year) == 0
+        assert counted(new, frozenset({"hr"})) == 0  # hr may not read the collection
+        assert unit.chunks.count(into, Filter(new, staff, (), frozenset({job.document}))) == 2
+        with pytest.raises(UnknownCollection):
+            unit.chunks.count("none", Filter(new, staff))
+
+
 def test_passages_keep_order_and_collection(store: SqlStore) -> None:
     into, other = collection(store, "a"), collection(store, "b")
     job, g = ingest(store, into, "a.txt", ["one", "two", "three"])
@@ -737,7 +763,14 @@ def an_answer(into: str, id: str = "answer-1", user: str = "ann") -> Answer:
         timings={"queue": 0.5, "retrieve": 0.25, "generate": 2.0},
         usage=Usage(prompt=310, completion=14),
         replay=Replay(
-            7, "m", "none", "p1", Sampling(stop=("\n",), seed=3), ("c1",), {"w": 0.5, "x": True}
+            7,
+            "m",
+            "none",
+            "p1",
+            Sampling(stop=("\n",), seed=3),
+            ("c1",),
+            {"w": 0.5, "x": True},
+            (Condition("year", (2024, "2024", True)),),
         ),
         user=user,
         created=datetime(2026, 2, 3, 4, 5, 6, 789, tzinfo=UTC),

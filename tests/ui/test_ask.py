@@ -101,6 +101,37 @@ def test_details_and_computing_again(handbook: House, opened: Open) -> None:
     assert "The same words and citations came out." in words(page)
 
 
+def test_why_these_passages(handbook: House, opened: Open) -> None:
+    handbook.add("handbook", "![x](b) <b>.txt", "Leave in the sense of a farewell is no leave.")
+    page = asked(opened("ask"), QUESTION)
+    (answer,) = handbook.client.answers("handbook")
+    assert len(page.dataframe) == 0, "nothing is searched again before someone asks for it"
+    settled(page.toggle(key=f"why-{answer.id}").set_value(True).run())
+    rows = page.dataframe[0].value
+    assert list(rows["read as"]) == ["1", "2"]
+    assert list(rows["document"]) == [p.document_name for p in answer.passages]
+    assert rows["lexical"][0].startswith("1 (")
+    assert rows["reranked"][0].startswith("1")
+    assert "thirty" not in rows["score by word"][0]
+    assert "paid" in rows["score by word"][0]
+    told = words(page).replace("\\", "")
+    assert "Searched 2 passages that you may read, as of generation 2." in told
+    assert "Not counted: How, of, do, have." in told
+    steps = {row for table in page.table for row in table.value.get("milliseconds", [])}
+    assert steps, "milliseconds per stage"
+
+
+def test_why_after_the_rights_changed(handbook: House, opened: Open) -> None:
+    handbook.add("handbook", "farewell.txt", "Leave in the sense of a farewell is no leave.")
+    page = asked(opened("ask"), QUESTION)
+    (answer,) = handbook.client.answers("handbook")
+    shelf = {d.name: d for d in handbook.client.documents("handbook")}
+    handbook.client.set_access(shelf["leave.md"].id, ["nobody here"])
+    settled(page.toggle(key=f"why-{answer.id}").set_value(True).run())
+    assert "There is no answer" in words(page).replace("\\", "")
+    assert len(page.dataframe) == 0
+
+
 def test_a_refusal_says_what_was_searched(handbook: House, opened: Open) -> None:
     page = asked(opened("ask"), "Which tyres does the bicycle come with?")
     (answer,) = handbook.client.answers("handbook")
