@@ -165,8 +165,8 @@ def test_damaged_scanned_and_too_long() -> None:
         read(b"%PDF-1.7\n" + b"x" * 500, "a.pdf")
     with pytest.raises(UnreadableDocument):
         read(whole[:200], "a.pdf")
-    with pytest.raises(EmptyDocument, match="OCR"):
-        read(pdf([]), "scan.pdf")
+    with pytest.raises(EmptyDocument, match="blank"):
+        read(pdf([]), "blank.pdf")
     with pytest.raises(LimitExceeded, match="2 pages"):
         read(whole, "a.pdf", Limits(pages=1))
     assert "Supplier" in read(b"junk " * 100 + whole, "named.txt").text
