@@ -117,7 +117,7 @@ def totals(found: Sequence[Reading]) -> list[str]:
         f"without a definite state: {states['NO STATE']}",
         f"slowest: {slowest.seconds:.1f} s of {limits.seconds:g} ({slowest.file})",
         f"most memory: {largest.memory:.0f} MiB of {limits.memory_bytes // MIB} ({largest.file})",
-        f"{pages:,} pages and {sum(each.characters for each in read):,} characters in {spent:.0f} s",
+        f"{pages:,} pages, {sum(each.characters for each in read):,} characters, {spent:.0f} s",
     ]
 
 

@@ -332,8 +332,9 @@ class Documents(Protocol):
 
     def publish(self, job: str, worker: str, publication: Publication) -> int:
         """In this one transaction: end the old version, start the new one at the next generation,
-        accept the files inside and end those that are inside no more, finish the job. Returns the generation. A job already done returns its generation; a lease
-        that was lost raises Conflict; another embedder than the collection's raises Conflict."""
+        accept the files inside and end those that are inside no more, finish the job. Returns the
+        generation. A job already done returns its generation; a lease that was lost raises
+        Conflict; another embedder than the collection's raises Conflict."""
         ...
 
     def get(self, id: str) -> Document: ...

@@ -13,9 +13,9 @@ import lzma
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
-from typing import IO, Protocol
+from typing import IO, cast
 
 from ingestion.limits import MIB, Limits
 from ingestion.parse.container import check_container, is_zip, office_family
@@ -25,7 +25,11 @@ from rag.domain import BlockKind, Parsed
 from rag.errors import EmptyDocument, EncryptedDocument, LimitExceeded, UnreadableDocument
 
 MEDIA_TYPE, TAR_MEDIA_TYPE = "application/zip", "application/x-tar"
-_PACKED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+_PACKED: dict[bytes, Callable[[IO[bytes]], IO[bytes]]] = {
+    b"\x1f\x8b": lambda file: cast(IO[bytes], gzip.GzipFile(fileobj=file)),
+    b"BZh": lambda file: cast(IO[bytes], bz2.BZ2File(file)),
+    b"\xfd7zXZ\x00": lambda file: cast(IO[bytes], lzma.LZMAFile(file)),  # noqa: SIM115 - its user closes it
+}
 _TAR_MARK = slice(257, 262)
 _PIECE = MIB
 _DAMAGED = (
@@ -147,7 +151,8 @@ def _unpacked(
 
 def _packed_name(data: bytes, prefix: str) -> str:
     """The name gzip keeps of what it packed, else that of the outer file without its ending."""
-    if data.startswith(b"\x1f\x8b") and data[3] & 0x08 and not data[3] & 0x04:
+    flags = data[3] if data.startswith(b"\x1f\x8b") and len(data) > 10 else 0
+    if flags & 0x08 and not flags & 0x04:
         held = safe_path(data[10 : data.index(b"\0", 10)].decode("latin-1"))
         if held:
             return PurePosixPath(held).name
@@ -155,11 +160,7 @@ def _packed_name(data: bytes, prefix: str) -> str:
     return outer.stem if outer.suffix.lower() in (".gz", ".bz2", ".xz") else "contents"
 
 
-class _Source(Protocol):
-    def read(self, size: int = ..., /) -> bytes: ...
-
-
-def _read(source: _Source | IO[bytes], name: str, members: Members, most: int) -> bytes:
+def _read(source: IO[bytes], name: str, members: Members, most: int) -> bytes:
     """All of `source`, in pieces, so that a false size costs nothing. Raises LimitExceeded."""
     pieces = []
     size = 0

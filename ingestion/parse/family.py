@@ -28,6 +28,7 @@ class Family(StrEnum):
 
 
 READABLE = (
-    "Attest reads PDF, Word, PowerPoint, Excel, OpenDocument, RTF, EPUB, HTML, Markdown, text, CSV, "
-    "JSON, XML, mail (EML, MSG), pictures of text (PNG, JPEG, TIFF) and archives of these (zip, tar)"
+    "Attest reads PDF, Word, PowerPoint, Excel, OpenDocument, RTF, EPUB, HTML, Markdown, text, "
+    "CSV, JSON, XML, mail (EML, MSG), pictures of text (PNG, JPEG, TIFF) and archives of these "
+    "(zip, tar)"
 )

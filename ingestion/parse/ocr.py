@@ -10,6 +10,7 @@ import functools
 import importlib.util
 import time
 from collections.abc import Iterator
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 LONGEST_SIDE = 1_700  # pixels of a picture to be read: about 150 dpi of an A4 page
 _LEAST_SCORE = 0.5  # of a line, from 0 to 1
+_LETTERS = 0.75  # height of a line of text over that of the box that is found around it
+_ALIKE = 0.25  # heights that differ less are one size of letters, measured with errors
 _SHARE = 0.7  # of the time for a document that recognising may take
 MISSING = (
     "reading pictures of text needs the extra `ocr` (pip install 'attest-rag[ocr]'); or recognise "
@@ -58,7 +61,18 @@ class Recogniser:
             shown, scale = shown.resize(size), scale / ratio
         found = _engine()(np.asarray(shown)[:, :, ::-1], return_word_box=True)
         self._longest = max(self._longest, time.monotonic() - began)
-        return in_reading_order(list(_lines(found, page, scale)))
+        lines = _evened(list(_lines(found, page, scale)))
+        return in_reading_order(lines)
+
+
+def _evened(lines: list[Line]) -> list[Line]:
+    """Lines of about the usual height get it, so that an error of a pixel makes no heading."""
+    usual = median(line.height for line in lines) if lines else 0.0
+    for line in lines:
+        if abs(line.height - usual) < _ALIKE * usual:
+            for word in line.words:
+                word.height = usual
+    return lines
 
 
 @functools.cache
@@ -79,7 +93,7 @@ def _lines(found: Any, page: int, scale: float) -> Iterator[Line]:
             continue
         line = _bounds(found.boxes[number])
         boxes = _word_boxes(found, number, words) or _shared_out(line, words)
-        height = (line[3] - line[1]) * scale
+        height = _LETTERS * (line[3] - line[1]) * scale
         yield Line(
             [
                 PdfWord(word, Box(page, *(scale * each for each in box)), height, bold=False)

@@ -13,11 +13,11 @@ from ingestion.parse.pdf_blocks import (
     add_page_block,
     goes_on,
     over_pages,
-    page_blocks,
     style_of,
 )
 from ingestion.parse.pdf_lines import Line
-from ingestion.parse.pdf_pages import Pages
+from ingestion.parse.pdf_pages import Page, Pages
+from ingestion.parse.pdf_tables import blocks_with_tables
 from ingestion.parse.transcript import Transcript
 from rag.domain import MetadataValue, Parsed
 from rag.errors import EncryptedDocument, LimitExceeded, UnreadableDocument
@@ -33,9 +33,9 @@ _BAD_TITLES = re.compile(
 
 
 def parse_pdf(data: bytes, limits: Limits) -> Parsed:
-    """Parse a PDF. Raises EncryptedDocument, UnreadableDocument when it is damaged, LimitExceeded for
-    too many pages or more scanned ones than there is time for, EmptyDocument where there is no
-    text and none is recognised."""
+    """Parse a PDF. Raises EncryptedDocument, UnreadableDocument when it is damaged, LimitExceeded
+    for too many pages or more scanned ones than there is time for, EmptyDocument where there is
+    no text and none is recognised."""
     document = _open(data)
     try:
         count = len(document)
@@ -66,14 +66,14 @@ def _open(data: bytes) -> Any:
 def _read(document: Any, count: int, limits: Limits) -> Parsed:
     pages = Pages(document, limits)
     step = max(1, -(-count // _SAMPLE))
-    sample = {index: pages.lines(index) for index in range(0, count, step)}
-    style = style_of(lines for lines, _ in sample.values())
+    sample = {index: pages.read(index) for index in range(0, count, step)}
+    style = style_of(page.lines for page in sample.values())
     margins = _Margins(sample)
     transcript = Transcript(limits)
     held: PageBlock | None = None
     for index in range(count):
-        lines, height = sample.pop(index) if index in sample else pages.lines(index)
-        blocks = list(page_blocks(margins.without(lines, height), style))
+        page = sample.pop(index) if index in sample else pages.read(index)
+        blocks = list(blocks_with_tables(margins.without(page), page.ruled, style))
         if held and blocks and goes_on(held, blocks[0]):
             held = over_pages(held, blocks.pop(0))
         if held and blocks:
@@ -124,16 +124,16 @@ class _Margins:
     """Running heads: lines at the top or bottom edge that come back on most pages (numbers apart).
     The first stays in the text, the others and bare page numbers do not cut sentences in two."""
 
-    def __init__(self, sample: dict[int, tuple[list[Line], float]]) -> None:
+    def __init__(self, sample: dict[int, Page]) -> None:
         seen: Counter[str] = Counter()
-        for lines, height in sample.values():
-            seen.update({_masked(line) for line in lines if _at_edge(line, height)})
+        for page in sample.values():
+            seen.update({_masked(line) for line in page.lines if _at_edge(line, page.height)})
         enough = max(3, len(sample) // 2)
         self.running = {text for text, pages in seen.items() if pages >= enough}
         self.kept: set[str] = set()
 
-    def without(self, lines: list[Line], height: float) -> list[Line]:
-        return [line for line in lines if not _at_edge(line, height) or self._keep(line)]
+    def without(self, page: Page) -> list[Line]:
+        return [line for line in page.lines if not _at_edge(line, page.height) or self._keep(line)]
 
     def _keep(self, line: Line) -> bool:
         text = line.text.strip().lower()

@@ -19,6 +19,7 @@ _HYPHENS = (0x02, 0xFFFE)  # how pdfium reports the hyphen of a word that is bro
 _BREAKS = (0x0A, 0x0D)
 _BOLD_WEIGHT = 600
 _BOLD_NAMES = ("bold", "black", "heavy")
+_CELL = 18  # line heights that a cell may be wide; a line of the next column is wider
 _FINE = 1000  # device units a point, since pdfium maps to whole numbers
 
 Rect = tuple[float, float, float, float]
@@ -90,7 +91,7 @@ def page_lines(page: Any, number: int) -> list[Line]:
     sheet = page.get_textpage()
     try:
         turn = math.radians(page.get_rotation())
-        return list(_rejoined(_lines(pdfium, sheet, number, _to_top_left(pdfium, page), turn)))
+        return list(_rejoined(_lines(pdfium, sheet, number, to_top_left(pdfium, page), turn)))
     finally:
         sheet.close()
 
@@ -116,6 +117,8 @@ def _continues(line: Line, piece: Line) -> bool:
     last, first = line.words[-1].box, piece.words[0].box
     overlap = min(line.y1, first.y1) - max(line.y0, first.y0)
     gap = first.x0 - last.x1
+    if gap > 0.8 * line.height and overlap > 0.7 * max(line.height, piece.height):
+        return piece.x1 - piece.x0 < _CELL * piece.height  # the next cell of a row
     return overlap > 0.35 * min(last.y1 - last.y0, first.y1 - first.y0) and (
         -0.3 * line.height <= gap <= 0.8 * line.height
     )
@@ -200,7 +203,7 @@ def _box(point: Point, rect: Any) -> Rect:
     return min(ax, bx), min(ay, by), max(ax, bx), max(ay, by)
 
 
-def _to_top_left(pdfium: Any, page: Any) -> Point:
+def to_top_left(pdfium: Any, page: Any) -> Point:
     """The map from a page's own coordinates to points from the top left of the page as shown. It
     is affine, so three points of pdfium's own map give it (crop box and rotation included)."""
     width, height = page.get_size()

@@ -3,11 +3,13 @@ the page's picture. Decided page by page."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from ingestion.limits import Limits
 from ingestion.parse.ocr import LONGEST_SIDE, Recogniser, installed
 from ingestion.parse.pdf_lines import Line, page_lines
+from ingestion.parse.pdf_tables import Grid, grids
 from ingestion.parse.quality import garbled
 from rag.errors import UnreadableDocument
 
@@ -16,6 +18,15 @@ _COVERING = 0.5  # share of the page under pictures from which it may be a scan
 _SHOWN = 0.02  # share of the page under pictures below which a page without text is blank
 _MOST_OBJECTS = 2_000  # looked at of one page
 _BIGGEST_SCALE = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`height` in points; `ruled` are the grids of its tables."""
+
+    lines: list[Line]
+    height: float
+    ruled: list[Grid]
 
 
 class Pages:
@@ -33,9 +44,8 @@ class Pages:
     def left(self) -> int:
         return 0 if self._recogniser is None else self._recogniser.left
 
-    def lines(self, index: int) -> tuple[list[Line], float]:
-        """The lines of page `index` (from 0) and its height in points. Raises UnreadableDocument
-        for a damaged page."""
+    def read(self, index: int) -> Page:
+        """Page `index` (from 0). Raises UnreadableDocument for a damaged page."""
         import pypdfium2
 
         try:
@@ -46,7 +56,9 @@ class Pages:
             ) from exc
         try:
             lines = page_lines(page, index + 1)
-            return self._better(page, index + 1, lines), page.get_height()
+            better = self._better(page, index + 1, lines)
+            ruled = grids(page) if better and better is lines else []
+            return Page(better, page.get_height(), ruled)
         finally:
             page.close()
 

@@ -85,7 +85,7 @@ def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
         if len(path) > _DEEPEST:
             raise LimitExceeded(f"the data are nested more than {_DEEPEST} deep")
         if isinstance(value, dict):
-            stack.extend((path + (str(key),), each) for key, each in reversed(value.items()))
+            stack.extend(((*path, str(key)), each) for key, each in reversed(value.items()))
         elif isinstance(value, list) and any(isinstance(each, dict | list) for each in value):
             yield path, value
         elif isinstance(value, list):

@@ -25,7 +25,11 @@ _MARKS = (
 )
 _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,60}:[ \t\n]")
 _MAIL_HEADERS = frozenset(
-    ["from", "to", "cc", "bcc", "subject", "date", "sender", "reply-to", "message-id", "mime-version", "received", "return-path", "content-type", "delivered-to", "x-mailer", "x-sender", "in-reply-to", "references"]
+    (
+        *("from", "to", "cc", "bcc", "subject", "date", "sender", "reply-to", "received"),
+        *("message-id", "mime-version", "return-path", "content-type", "delivered-to"),
+        *("x-mailer", "x-sender", "in-reply-to", "references"),
+    )
 )
 _ENOUGH_HEADERS = 2  # of a mail, told by the first lines
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"

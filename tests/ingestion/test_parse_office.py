@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pptx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pptx.chart.data import CategoryChartData
 from pptx.enum.chart import XL_CHART_TYPE
@@ -176,9 +176,10 @@ def test_delimiters_and_line_ends_in_quotes() -> None:
     assert text == 'Name: Smith, Ann; Note: says "hi" and goes'
 
 
+@settings(deadline=None)
 @given(
     st.lists(
-        st.lists(st.from_regex(r"[a-z]{1,8}", fullmatch=True), min_size=2, max_size=4),
+        st.lists(st.from_regex(r"[a-z]{1,8}", fullmatch=True), min_size=3, max_size=3),
         min_size=1,
         max_size=6,
     )
@@ -284,12 +285,14 @@ def test_rtf() -> None:
     ]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_any_rtf_is_read_or_refused_with_a_reason(data: bytes) -> None:
     with suppress(UnreadableDocument):
         read(rb"{\rtf1 " + data, "a.rtf")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=2000), st.sampled_from(["a.xls", "a.msg", "a.doc"]))
 def test_any_old_container_is_read_or_refused_with_a_reason(data: bytes, name: str) -> None:
     with suppress(UnreadableDocument):
