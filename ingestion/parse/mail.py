@@ -111,7 +111,10 @@ def _take(part: Message, letter: Letter, members: Members) -> None:
     elif kind == "text/html" and not attached:
         letter.html += _text(part)
     elif kind == "message/rfc822":
-        for inner in part.get_payload():
+        inside = part.get_payload()
+        for inner in inside if isinstance(inside, list) else ():
+            if not isinstance(inner, Message):
+                continue
             subject = squeeze(_header(inner, "subject"))
             members.add(file_name(name or f"{subject}.eml", "message.eml"), _bytes_of(inner))
     elif kind in _SIGNATURES or _is_inline(part, kind):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ingestion.limits import Limits
 from ingestion.parse.rows import table_text
 from ingestion.parse.sheets import names_columns
@@ -20,10 +22,11 @@ def parse_rtf(data: bytes, limits: Limits) -> Parsed:
 
 
 def add_rtf(transcript: Transcript, data: bytes) -> None:
-    from striprtf.striprtf import rtf_to_text
+    from striprtf import striprtf
 
+    read: Any = striprtf.rtf_to_text
     try:
-        text = clean(rtf_to_text(data.decode("latin-1"), encoding="cp1252", errors="replace"))
+        text = clean(read(data.decode("latin-1"), encoding="cp1252", errors="replace"))
     except (ValueError, IndexError, KeyError, LookupError, AttributeError) as exc:
         raise UnreadableDocument(
             f"the RTF is damaged ({str(exc)[:120]}); open it and save it as .docx"

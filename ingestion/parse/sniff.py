@@ -142,7 +142,7 @@ def _text_family(head: str, data: bytes, name: str) -> Family:
 def _is_mail(start: str, suffix: str) -> bool:
     """Whether the text begins with the headers of a message. A text file may well begin with a
     line or two of "From:" and "Date:", so one of the technical headers is asked for there."""
-    names = []
+    names: list[str] = []
     for line in start[:16384].split("\n"):
         if not line.strip():
             break

@@ -7,6 +7,7 @@ trusted, and what it does to its reader must not reach the API.
 from __future__ import annotations
 
 import io
+import math
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -57,7 +58,8 @@ def _sheet(pdf: bytes, page: int, scale: float) -> Image:
         if not 1 <= page <= len(document):
             raise UnreadableDocument(f"there are {len(document)} pages")
         sheet = document[page - 1]
-        image: Image = sheet.render(scale=_within(*sheet.get_size(), scale)).to_pil()
+        width, height = sheet.get_size()
+        image: Image = sheet.render(scale=_within(width, height, scale)).to_pil()
         return image
 
 
@@ -72,7 +74,7 @@ def _picture(data: bytes, page: int, scale: float) -> Image:
 
 def _within(width: float, height: float, scale: float) -> float:
     """`scale`, or less where the image would be too large."""
-    return min(scale, (MOST_PIXELS / max(width * height, 1.0)) ** 0.5)
+    return min(scale, math.sqrt(MOST_PIXELS / max(width * height, 1.0)))
 
 
 def _limit() -> None:

@@ -46,8 +46,15 @@ def take_members(
             change_access(tx, owner, child, row.readers, row.given)
     readers = None if row.readers is None else frozenset(row.readers)
     for name, member in wanted.items():
-        access = (None, None) if name in earlier else (readers, row.given)
-        upload = Upload(name, member.sha256, member.size, *access, parent=row.document)
+        kept = name in earlier  # with the access it has
+        upload = Upload(
+            name,
+            member.sha256,
+            member.size,
+            None if kept else readers,
+            None if kept else row.given,
+            row.document,
+        )
         accept(tx, row.collection, upload)
 
 
