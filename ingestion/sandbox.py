@@ -102,9 +102,11 @@ def outcome_of(code: int, answer: bytes, limits: Limits) -> Outcome:
 
 
 def child_environment() -> dict[str, str]:
-    """Nothing but where this package was imported from, so that the child runs the same code."""
+    """Where this package was imported from, so that the child runs the same code, and one thread a
+    library: those of a machine with many cores would fill the address space."""
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    return {"LANG": "C.UTF-8", "PYTHONPATH": root}
+    threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
+    return {"LANG": "C.UTF-8", "PYTHONPATH": root, **threads}
 
 
 def too_slow(limits: Limits) -> LimitExceeded:

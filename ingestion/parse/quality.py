@@ -8,6 +8,8 @@ import unicodedata
 
 _LEAST = 40  # characters below which nothing can be told
 _UNMAPPED = 0.1  # share of characters that no text holds
+_SIGNS = 0.5  # share of punctuation and symbols
+_LEADERS = frozenset(".-_|…·•–—")
 _ODD_WORDS = 0.4  # share of Latin words that no language has
 _LEAST_WORDS = 20
 _WORD = re.compile(r"[^\W_]{2,}")
@@ -25,17 +27,18 @@ def garbled(text: str) -> bool:
         return True
     words = _WORD.findall(text)
     latin = [word for word in words if _LATIN.fullmatch(word) and len(word) > 3]
-    signs = sum(not (c.isalnum() or unicodedata.category(c) in _USUAL) for c in letters)
-    if signs > 0.3 * len(letters):
+    if sum(map(_sign, letters)) > _SIGNS * len(letters):
         return True
     return len(latin) >= _LEAST_WORDS and sum(map(_odd, latin)) > _ODD_WORDS * len(latin)
 
 
-_USUAL = frozenset(("Mn", "Mc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "Sc", "Sm", "So", "Nl", "No"))
-
-
 def _unmapped(c: str) -> bool:
     return c == "\ufffd" or unicodedata.category(c) in ("Co", "Cn", "Cc")
+
+
+def _sign(c: str) -> bool:
+    """Punctuation and symbols, but for those that lead the eye in lists and tables."""
+    return unicodedata.category(c)[0] in "PS" and c not in _LEADERS
 
 
 def _odd(word: str) -> bool:
