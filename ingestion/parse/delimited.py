@@ -12,6 +12,7 @@ from ingestion.parse.decode import decode
 from ingestion.parse.sheets import add_table
 from ingestion.parse.transcript import Transcript, clean
 from rag.domain import Parsed
+from rag.errors import UnreadableDocument
 
 _DELIMITERS = ",;\t|"
 _SAMPLE = 2**16
@@ -40,7 +41,12 @@ def _rows(source: io.StringIO, delimiter: str) -> list[list[str]]:
         escapechar="\\" if escaped else None,
         doublequote=not escaped,
     )
-    return list(reader)
+    try:
+        return list(reader)
+    except csv.Error as exc:
+        raise UnreadableDocument(
+            f"the table is damaged in line {reader.line_num} ({exc}); export it again"
+        ) from exc
 
 
 def delimiter_of(sample: str) -> str:

@@ -10,6 +10,7 @@ import functools
 import importlib.util
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -68,11 +69,12 @@ class Recogniser:
 def _evened(lines: list[Line]) -> list[Line]:
     """Lines of about the usual height get it, so that an error of a pixel makes no heading."""
     usual = median(line.height for line in lines) if lines else 0.0
-    for line in lines:
-        if abs(line.height - usual) < _ALIKE * usual:
-            for word in line.words:
-                word.height = usual
-    return lines
+    return [
+        Line([replace(word, height=usual) for word in line.words])
+        if abs(line.height - usual) < _ALIKE * usual
+        else line
+        for line in lines
+    ]
 
 
 @functools.cache

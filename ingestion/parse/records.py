@@ -8,6 +8,7 @@ from typing import Any
 
 from ingestion.limits import Limits
 from ingestion.parse.decode import decode
+from ingestion.parse.text import parse_text
 from ingestion.parse.transcript import Transcript, squeeze
 from ingestion.parse.values import written
 from rag.domain import BlockKind, Parsed
@@ -20,12 +21,12 @@ Path = tuple[str, ...]
 
 
 def parse_json(data: bytes, limits: Limits) -> Parsed:
-    """Parse JSON, or JSON values one a line. Raises UnreadableDocument where it is not valid,
+    """Parse JSON, or JSON values one a line; what is not valid JSON is read as text. Raises
     LimitExceeded for values nested too deeply, EmptyDocument."""
     transcript = Transcript(limits)
     found = read_json(decode(data))
     if found is None:
-        raise UnreadableDocument("the file is not valid JSON; export it again")
+        return parse_text(data, limits)
     for value in found:
         _add(transcript, value)
     title = _title(found[0]) if len(found) == 1 else ""
