@@ -250,6 +250,11 @@ class Client:
         path = f"/versions/{_part(version)}/pages/{page}/image"
         return self._send("GET", path, params={"scale": scale}).content
 
+    def rendering(self, version: str, start: int, end: int, around: int = 4_000) -> str:
+        """The words start..end marked in the document around them, as HTML without scripts."""
+        params = {"start": start, "end": end, "around": around}
+        return self._send("GET", f"/versions/{_part(version)}/html", params=params).text
+
     def extract(self, version: str, start: int, end: int, around: int = 400) -> Extract:
         """The words start..end with up to `around` characters on either side."""
         params = {"start": start, "end": end, "around": around}

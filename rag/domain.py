@@ -84,11 +84,19 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """A file inside an archive or a mail; `name` is its path in there."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Parsed:
     """One version's text with its structure: what a parser returns.
 
     `text` is what is stored and quoted; every block and word is a span of it. `pages` is None for
-    formats without pages.
+    formats without pages. `members` become documents of their own.
     """
 
     text: str
@@ -98,6 +106,7 @@ class Parsed:
     pages: int | None = None
     words: tuple[Word, ...] = ()
     metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
+    members: tuple[Member, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +149,7 @@ class Collection:
 class Document:
     """A logical document. `readers` narrows the collection's readers to these groups; None means
     whoever may read the collection. `version` is the live one, None while the first is ingested
-    or once the document is deleted."""
+    or once the document is deleted. `parent` is the archive or mail that its file lies in."""
 
     id: str
     collection: str
@@ -149,6 +158,7 @@ class Document:
     metadata: Mapping[str, MetadataValue]
     version: str | None
     created: datetime
+    parent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -283,9 +283,19 @@ class Collections(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Enclosed:
+    """A file that was found inside a document's; its bytes are stored."""
+
+    name: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Publication:
     """A finished version, about to become visible. `vectors[i]` and `indexed[i]` belong to
-    `chunks[i]`; `text_blob` and `layout_blob` are already stored."""
+    `chunks[i]`; `text_blob` and `layout_blob` are already stored. `members` are all the files
+    inside; each becomes the document "name of this one/name of the member"."""
 
     version: str  # the id the chunks were cut under; used for one job only
     media_type: str
@@ -300,6 +310,7 @@ class Publication:
     indexed: Sequence[str]
     vectors: Vectors
     embedder: str
+    members: Sequence[Enclosed] = ()
 
 
 class Documents(Protocol):
@@ -321,8 +332,9 @@ class Documents(Protocol):
 
     def publish(self, job: str, worker: str, publication: Publication) -> int:
         """In this one transaction: end the old version, start the new one at the next generation,
-        finish the job. Returns the generation. A job already done returns its generation; a lease
-        that was lost raises Conflict; another embedder than the collection's raises Conflict."""
+        accept the files inside and end those that are inside no more, finish the job. Returns the
+        generation. A job already done returns its generation; a lease that was lost raises
+        Conflict; another embedder than the collection's raises Conflict."""
         ...
 
     def get(self, id: str) -> Document: ...
@@ -338,14 +350,15 @@ class Documents(Protocol):
     def versions(self, document: str) -> list[Version]: ...
     def blocks(self, version: str) -> list[Block]: ...
     def delete(self, id: str) -> int:
-        """End the live version; return the generation from which it is gone. Its waiting jobs are
-        cancelled (failed, with that reason)."""
+        """End the live version and all documents inside; return the generation from which they are
+        gone. Their waiting jobs are cancelled (failed, with that reason)."""
         ...
 
     def set_access(
         self, id: str, readers: frozenset[str] | None, metadata: Mapping[str, MetadataValue]
     ) -> int:
-        """Change rights and metadata as one new generation (rows are ended and started anew)."""
+        """Change rights and metadata as one new generation (rows are ended and started anew); those
+        of the documents inside too."""
         ...
 
 
@@ -353,6 +366,10 @@ class Jobs(Protocol):
     def get(self, id: str) -> Job: ...
     def all(self, collection: str, states: Sequence[JobState] = ()) -> list[Job]:
         """Newest first."""
+        ...
+
+    def inside(self, document: str) -> list[Job]:
+        """The newest job of each document whose file lies in this one's, by name."""
         ...
 
     def counts(self) -> Mapping[JobState, int]:

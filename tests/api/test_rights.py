@@ -67,6 +67,7 @@ ROUTES = [
     Route("GET", "/versions/{id}", READ),
     Route("GET", "/versions/{id}/text", READ),
     Route("GET", "/versions/{id}/extract", READ, {"params": {"start": 0, "end": 5}}),
+    Route("GET", "/versions/{id}/html", READ, {"params": {"start": 0, "end": 5}}),
     Route("GET", "/versions/{id}/blocks", READ),
     Route("GET", "/versions/{id}/pages/{page}/words", READ),
     Route("GET", "/versions/{id}/pages/{page}/image", READ),

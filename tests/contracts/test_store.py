@@ -33,13 +33,14 @@ from rag.errors import (
     BadName,
     Conflict,
     Corrupt,
+    LimitExceeded,
     NotFound,
     NotSignedIn,
     UnknownAnswer,
     UnknownCollection,
     UnknownDocument,
 )
-from rag.ports import RunRecord, Store
+from rag.ports import Enclosed, RunRecord, Store
 from rag.store.unit import SqlStore
 from tests.conftest import Ticker
 from tests.store.samples import (
@@ -309,6 +310,69 @@ def test_a_failed_publication_leaves_nothing(store: SqlStore) -> None:
         assert unit.collections.get(into).generation == one
         assert unit.jobs.get(job.id).state == JobState.RUNNING
     assert publish(store, job.id, ["new"]) == one + 1
+
+
+def publish_around(store: SqlStore, job: str, *names: str) -> None:
+    """Publish a version that holds files of these names, whose bytes are the names."""
+    members = [Enclosed(name, sha(name), len(name)) for name in names]
+    with store() as unit:
+        unit.documents.publish(job, "w1", replace(publication(job, ["list"]), members=members))
+        unit.commit()
+
+
+def inside(store: SqlStore, document: str) -> list[tuple[str, JobState]]:
+    with store() as unit:
+        return [(job.name, job.state) for job in unit.jobs.inside(document)]
+
+
+def test_files_inside_share_the_fate_of_what_they_lie_in(store: SqlStore) -> None:
+    into = collection(store)
+    first = accept(store, into, "a.zip", "1", readers=frozenset({"staff"}))
+    lease(store, first.id)
+    publish_around(store, first.id, "x.txt", "y.txt")
+    waiting = [("a.zip/x.txt", JobState.QUEUED), ("a.zip/y.txt", JobState.QUEUED)]
+    assert inside(store, first.document) == waiting
+    with store() as unit:
+        (x, _) = unit.jobs.inside(first.document)
+        document = unit.documents.get(x.document)
+        assert (document.parent, document.readers) == (first.document, {"staff"})
+    lease(store, x.id)
+    publish(store, x.id, ["words of x"])
+    second = accept(store, into, "a.zip", "2")
+    lease(store, second.id)
+    publish_around(store, second.id, "x.txt", "z.txt")
+    assert inside(store, first.document) == [
+        ("a.zip/x.txt", JobState.DONE),
+        ("a.zip/z.txt", JobState.QUEUED),
+    ]
+    with store() as unit:
+        generation = unit.documents.delete(first.document)
+        assert unit.documents.all(into) == []
+        unit.commit()
+    assert seen(store, into, generation, frozenset({"local", "staff"})) == []
+
+
+def test_an_overtaken_version_brings_no_files(store: SqlStore) -> None:
+    into = collection(store)
+    first, second = accept(store, into, "a.zip", "1"), accept(store, into, "a.zip", "2")
+    for job in (first, second):
+        lease(store, job.id)
+    publish_around(store, second.id, "new.txt")
+    publish_around(store, first.id, "old.txt")
+    assert inside(store, first.document) == [("a.zip/new.txt", JobState.QUEUED)]
+
+
+def test_files_do_not_lie_in_files_for_ever(store: SqlStore) -> None:
+    into = collection(store)
+    job = accept(store, into, "0", "0")
+    for depth in range(5):
+        lease(store, job.id)
+        publish_around(store, job.id, f"{depth + 1}")
+        with store() as unit:
+            (job,) = unit.jobs.inside(job.document)
+    lease(store, job.id)
+    with pytest.raises(LimitExceeded, match="5 deep"):
+        publish_around(store, job.id, "6")
 
 
 def test_a_lost_lease_cannot_publish(store: SqlStore, clock: Ticker) -> None:

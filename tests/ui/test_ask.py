@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from pathlib import Path
 from typing import cast
 
@@ -203,6 +205,19 @@ def test_a_page_shows_the_boxes(house: House, opened: Open) -> None:
     pages = of_citation(answer.citations[0]).pages
     assert pages
     assert [each.captions for each in page.image] == [[f"Page {number}"] for number in pages]
+
+
+def test_a_document_without_pages_is_shown_with_its_structure(
+    handbook: House, opened: Open
+) -> None:
+    page = asked(opened("ask"), QUESTION)
+    settled(page.button(key="chip-0-1").click().run())
+    settled(page.button_group(key="shown-as").set_value("Document").run())
+    (answer,) = handbook.client.answers("handbook")
+    _, found, shown = html(page).partition('<article class="attest-document"')
+    assert found
+    marked = unescape("".join(re.findall("<mark>(.*?)</mark>", shown, re.DOTALL)))
+    assert "".join(marked.split()) == "".join(answer.citations[0].quote.split())
 
 
 def test_a_document_deleted_meanwhile(handbook: House, opened: Open) -> None:
