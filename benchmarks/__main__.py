@@ -15,8 +15,12 @@ BENCHMARKS = {
     "stages": "seconds of each stage of a question, on what `make demo` left (run now)",
     "index FOLDER...": "the two legs, their fusion and the lexical adapters, on judged questions",
     "search_size DEV": "the search index at 100,000 and 1,000,000 rows: speed, recall, memory",
+    "search_engines": "PostgreSQL as the search engine (--url): feeding, both legs, recall, bytes",
+    "pipelines FOLDER...": "our retrieval beside LlamaIndex's and Haystack's hybrid pipelines",
     "blocks RECORDS": "what KV blocks lose in one byte a number, take, and how often they serve",
     "handbook FOLDER": "a real handbook through `attest up`: the worker killed, then 20 questions",
+    "formats FOLDER": "every file of a folder through the sandboxed reader: state, time, memory",
+    "quotes FOLDER": "random quotes of PDFs, read back from their boxes by another library",
     "engine FOLDER": "our engine beside llama.cpp and transformers, one question at a time",
     "serving FOLDER": "our engine beside llama.cpp's server, many users at once",
 }

@@ -29,8 +29,10 @@ from rag.index.ranked import Ranked
 from rag.index.reference import RankBm25Lexical
 from rag.index.tantivy_lexical import TantivyLexical
 from rag.ports import Embedder
+from rag.wording import Wording, wording
 
 WEIGHTS = tuple(tenth / 10 for tenth in range(1, 10))
+PLAIN = 0.5
 Lists = dict[str, list[Hit]]  # query id -> hits
 
 
@@ -53,11 +55,15 @@ def report(judged: RetrievalSet, embedder: Embedder, cache: Path, candidates: in
     print(f"top 10 of tantivy also in rank_bm25's top 10: {agreement(tantivy, reference):.3f}")
     dense = dense_lists(judged, embedder, cache, candidates)
     table = {"tantivy": tantivy, "rank_bm25": reference, "dense": dense}
+    worded = {q: words(judged, q, dense[q], tantivy[q]) for q in judged.queries}
     table["rrf"] = {q: rrf(dense[q], tantivy[q]) for q in judged.queries}
     for weight in WEIGHTS:
         table[f"convex, dense {weight}"] = {
-            q: convex(dense[q], tantivy[q], weight) for q in judged.queries
+            q: convex(dense[q], tantivy[q], weight, worded[q]) for q in judged.queries
         }
+    table[f"{PLAIN}, without wording"] = {
+        q: convex(dense[q], tantivy[q], PLAIN) for q in judged.queries
+    }
     print("nDCG@10 with a bootstrap 95% interval")
     for name, lists in table.items():
         value = mean(scores(judged, lists))
@@ -83,6 +89,13 @@ def dense_lists(judged: RetrievalSet, embedder: Embedder, cache: Path, k: int) -
         q: _hits(judged, leg.search(vector, every, k), Leg.DENSE)
         for q, vector in zip(judged.queries, vectors, strict=True)
     }
+
+
+def words(judged: RetrievalSet, query: str, *lists: list[Hit]) -> Wording:
+    """How one question's words stand in its candidates."""
+    found = {hit.chunk for hits in lists for hit in hits}
+    texts = {item.id: item.indexed for item in judged.items if item.id in found}
+    return wording(judged.queries[query], texts)
 
 
 def agreement(one: Lists, other: Lists) -> float:

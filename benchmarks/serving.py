@@ -34,14 +34,15 @@ SLOTS = 16
 def table(rows: Sequence[dict[str, Any]]) -> str:
     lines = [
         f"{'users':>5}  {'engine':<28}{'answers':>8}{'per s':>7}{'first p50':>11}{'p95':>8}"
-        f"{'gap p95':>9}{'most':>8}{'errors':>8}{'MiB':>7}{'end':>7}"
+        f"{'gap p95':>9}{'most':>8}{'errors':>8}{'MiB':>7}{'settled':>9}{'end':>7}"
     ]
     for row in rows:
         first, gap = row["first token s"], row["longest gap s"]
         shown = f"{row['users']:>5}  {row['engine']:<28}{row['answers']:>8}{row['answers/s']:>7.2f}"
         shown += _two(first, "p50", "p95", 11) + _two(gap, "p95", "most", 9)
         lines.append(
-            f"{shown}{row['errors']:>8}{row['MiB at start']:>7.0f}{row['MiB at end']:>7.0f}"
+            f"{shown}{row['errors']:>8}{row['MiB at start']:>7.0f}{row['MiB settled']:>9.0f}"
+            f"{row['MiB at end']:>7.0f}"
         )
         if row["first error"]:
             lines.append(f"       {row['first error']}")

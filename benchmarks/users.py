@@ -20,7 +20,8 @@ MIB = 2**20
 @dataclass(frozen=True, slots=True)
 class Round:
     """`answers` are those that ended in time; `errors` say why the others brought none. Bytes are
-    resident memory at the start and the end. `load` is the load average at the end."""
+    resident memory at the start, after a quarter of the round (by then whatever grows with use
+    and is kept has grown) and at the end. `load` is the load average at the end."""
 
     engine: str
     users: int
@@ -28,6 +29,7 @@ class Round:
     answers: tuple[Timed, ...]
     errors: tuple[str, ...]
     bytes_before: int
+    bytes_settled: int
     bytes_after: int
     load: float
 
@@ -52,7 +54,10 @@ def asked_by_users(
         return answers, errors
 
     with ThreadPoolExecutor(users) as pool:
-        done = [task.result() for task in [pool.submit(user) for _ in range(users)]]
+        tasks = [pool.submit(user) for _ in range(users)]
+        time.sleep(seconds / 4)
+        settled = engine.resident_bytes()
+        done = [task.result() for task in tasks]
     return Round(
         engine.name,
         users,
@@ -60,6 +65,7 @@ def asked_by_users(
         tuple(answer for answers, _ in done for answer in answers),
         tuple(error for _, errors in done for error in errors),
         before,
+        settled,
         engine.resident_bytes(),
         os.getloadavg()[0],
     )
@@ -86,6 +92,7 @@ def _row(rounds: Sequence[Round]) -> dict[str, Any]:
         "errors": len(errors),
         "first error": errors[0] if errors else "",
         "MiB at start": rounds[0].bytes_before / MIB,
+        "MiB settled": rounds[-1].bytes_settled / MIB,
         "MiB at end": rounds[-1].bytes_after / MIB,
         "load": [each.load for each in rounds],
     }

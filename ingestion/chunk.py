@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ingestion.pieces import Fits, Span, pieces
 from rag.domain import Block, BlockKind, Chunk, chunk_id
+from rag.sentences import units
 
 CountTokens = Callable[[str], int]
 
@@ -49,11 +50,13 @@ def chunk(
     count_tokens: CountTokens,
     budget: int,
     max_tokens: int,
+    overlap: int = 0,
 ) -> list[Chunk]:
     """Cut a version's text. No chunk's text is longer than `budget` tokens, and what is indexed
-    for it stays within `max_tokens` as far as its headings leave room. Chunks are in order, do
-    not overlap, and leave out blanks and headings that others carry in their path only."""
-    cutter = _Cutter(text, title, count_tokens, budget, max_tokens)
+    for it stays within `max_tokens` as far as its headings leave room. Chunks are in order and
+    leave out blanks and headings that others carry in their path only. Where a section is cut,
+    the next chunk begins with the last sentences of the one before that `overlap` tokens hold."""
+    cutter = _Cutter(text, title, count_tokens, budget, max_tokens, overlap)
     chunks = []
     for path, span, page in cutter.cut(list(sections(text, blocks))):
         start, end = span
@@ -100,20 +103,45 @@ def _section(stack: list[tuple[int, str]], held: list[Block]) -> Section:
 
 class _Cutter:
     def __init__(
-        self, text: str, title: str, count_tokens: CountTokens, budget: int, max_tokens: int
+        self,
+        text: str,
+        title: str,
+        count_tokens: CountTokens,
+        budget: int,
+        max_tokens: int,
+        overlap: int,
     ) -> None:
         self.text = text
         self.title = title
         self.count = count_tokens
         self.budget = budget
         self.max_tokens = max_tokens
+        self.overlap = overlap
 
     def cut(self, found: list[Section]) -> Iterator[tuple[tuple[str, ...], Span, int | None]]:
         for path, group in self.joined(found):
             blocks = [block for section in group for block in section.blocks]
             limit = self.room(path)
-            for span in self.packed(blocks, limit):
-                yield path, span, _page_at(blocks, span[0])
+            fresh = {b.start for b in blocks if b.kind is BlockKind.HEADING}
+            before: Span | None = None
+            for start, end in self.packed(blocks, max(limit - self.overlap, limit // 2)):
+                first = start
+                if before and start not in fresh:
+                    first = self.reaching_back(before, (start, end), limit)
+                yield path, (first, end), _page_at(blocks, first)
+                before = start, end
+
+    def reaching_back(self, before: Span, span: Span, limit: int) -> int:
+        """Where the chunk of `span` begins: at one of the last sentences of `before`, or its own
+        start where not even the last one fits."""
+        first = span[0]
+        for start, _ in reversed(units(self.text[before[0] : before[1]])):
+            at = before[0] + start
+            near = self.fits(at, before[1], self.overlap) and self.fits(at, span[1], limit)
+            if at == before[0] or not near:
+                break
+            first = at
+        return first
 
     def joined(self, found: list[Section]) -> Iterator[tuple[tuple[str, ...], list[Section]]]:
         """Small neighbours under one heading together; a bare heading goes with what follows."""

@@ -2,6 +2,9 @@
 
     lease -> bytes -> parse in the sandbox -> chunk -> embed in batches -> publish
 
+The files in an archive and the attachments of a mail are handed in by the same transaction, each as
+a document with a job of its own.
+
 Run twice or killed anywhere, it leaves the document indexed once or not at all: nothing but blobs
 (which are the same bytes each time) is written before the one transaction that publishes.
 """
@@ -20,10 +23,10 @@ from ingestion.lease import Lease, LeaseLost
 from ingestion.limits import Limits
 from ingestion.sandbox import Outcome, limits_of, run_sandboxed
 from rag.bootstrap import Attest
-from rag.domain import Chunk, Job
-from rag.errors import AttestError, Conflict, NotFound, Unavailable
+from rag.domain import Chunk, Job, JobState
+from rag.errors import AttestError, BrokerUnavailable, Conflict, NotFound, Unavailable
 from rag.model_errors import model_errors
-from rag.ports import Embedder, Publication, Vectors
+from rag.ports import Embedder, Enclosed, Publication, Queue, Vectors
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +37,15 @@ EMBED_BATCH = 64  # chunks between two reports of progress
 PATIENCE = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds to wait for a store that is busy or away
 
 
-def run_job(attest: Attest, job_id: str, worker: str, read: Read = run_sandboxed) -> None:
-    """Do the job if it is due and nobody else holds it. `worker` names this attempt alone.
+def run_job(
+    attest: Attest,
+    job_id: str,
+    worker: str,
+    read: Read = run_sandboxed,
+    queue: Queue | None = None,
+) -> None:
+    """Do the job if it is due and nobody else holds it. `worker` names this attempt alone. The jobs
+    of files inside are sent to `queue` at once; without one the sweep sends them.
 
     A permanent error fails the job with "code: message"; a transient one puts it back in the
     queue, however often. An error nobody foresaw puts it back as a counted attempt and is raised.
@@ -51,6 +61,8 @@ def run_job(attest: Attest, job_id: str, worker: str, read: Read = run_sandboxed
             Lease(attest.store, job.id, worker, attest.settings.lease_seconds) as lease,
         ):
             _make_searchable(attest, job, worker, lease, read)
+        if queue is not None:
+            _send_inside(attest, job, queue)
     except LeaseLost:
         log.info("job %s (%s): given up, the lease is lost", job.id, job.name)
     except Unavailable as exc:
@@ -95,6 +107,7 @@ def _chunks(attest: Attest, job: Job, outcome: Outcome) -> list[Chunk]:
         embedder.count_tokens,
         attest.settings.chunk_tokens,
         embedder.max_tokens,
+        attest.settings.chunk_overlap_tokens,
     )
 
 
@@ -138,7 +151,15 @@ def _publication(
         indexed=indexed,
         vectors=vectors,
         embedder=attest.embedder.identity,
+        members=[
+            Enclosed(member.name, _stored(attest, member.data, lease), len(member.data))
+            for member in parsed.members
+        ],
     )
+
+
+def _stored(attest: Attest, data: bytes, lease: Lease) -> str:
+    return _patiently(lease, lambda: attest.blobs.put(data))
 
 
 def _publish(attest: Attest, job: Job, worker: str, publication: Publication, lease: Lease) -> None:
@@ -160,6 +181,21 @@ def _publish(attest: Attest, job: Job, worker: str, publication: Publication, le
     lease.end_step()
     seconds = ", ".join(f"{step} {spent:.3f}" for step, spent in lease.spent.items())
     log.info("job %s (%s): generation %d; seconds: %s", job.id, job.name, generation, seconds)
+
+
+def _send_inside(attest: Attest, job: Job, queue: Queue) -> None:
+    """Hand what waits inside the document to the workers now; the sweep would, a little later."""
+    with attest.store() as work:
+        waiting = [each.id for each in work.jobs.inside(job.document) if _waits(each)]
+    try:
+        for id in waiting:
+            queue.send(id)
+    except BrokerUnavailable as exc:
+        log.warning("%d files inside %s wait for the broker: %s", len(waiting), job.name, exc)
+
+
+def _waits(job: Job) -> bool:
+    return job.state is JobState.QUEUED
 
 
 def _patiently(lease: Lease, act: Callable[[], T]) -> T:

@@ -28,8 +28,15 @@ from ingestion.sandbox import (
     write_request,
 )
 
-_PARSERS = tuple(f"ingestion.parse.{part}" for part in ("docx", "html", "markdown", "pdf", "text"))
-_LIBRARIES = ("charset_normalizer", "docx", "puremagic", "pypdfium2.raw")
+_PARSERS = tuple(
+    f"ingestion.parse.{part}"
+    for part in ("delimited", "docx", "html", "mail", "markdown", "pdf", "pptx", "records", "text")
+)
+# what recognises pictures is left out: few documents need it, and it fills the address space
+_LIBRARIES = (
+    *("charset_normalizer", "docx", "olefile", "pptx", "puremagic", "pypdfium2.raw"),
+    *("PIL.Image", "python_calamine"),
+)
 _GRACE = 5.0  # seconds beyond the child's own alarm before the helper itself is given up
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from ingestion.limits import MIB, Limits
-from rag.domain import Block, BlockKind, Box, Parsed
+from rag.domain import Block, BlockKind, Box, Member, Parsed
 from rag.errors import (
     EmptyDocument,
     EncryptedDocument,
@@ -61,6 +61,10 @@ def limits_of(settings: Settings) -> Limits:
         characters=settings.max_characters,
         seconds=settings.parse_seconds,
         memory_bytes=settings.parse_memory_bytes,
+        archived_files=settings.max_archived_files,
+        archived_bytes=settings.max_archived_bytes,
+        file_bytes=settings.max_upload_bytes,
+        archive_depth=settings.max_archive_depth,
     )
 
 
@@ -98,9 +102,11 @@ def outcome_of(code: int, answer: bytes, limits: Limits) -> Outcome:
 
 
 def child_environment() -> dict[str, str]:
-    """Nothing but where this package was imported from, so that the child runs the same code."""
+    """Where this package was imported from, so that the child runs the same code, and one thread a
+    library: those of a machine with many cores would fill the address space."""
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    return {"LANG": "C.UTF-8", "PYTHONPATH": root}
+    threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
+    return {"LANG": "C.UTF-8", "PYTHONPATH": root, **threads}
 
 
 def too_slow(limits: Limits) -> LimitExceeded:
@@ -155,7 +161,8 @@ def _received(answer: bytes) -> Outcome:
         if "error" in head:
             raise _ERRORS.get(head["error"], UnreadableDocument)(str(head["message"])[:1000])
         text_bytes, layout_bytes = int(head["text"]), int(head["layout"])
-        if text_bytes + layout_bytes != len(body):
+        members, whole = _members(head["members"], body, text_bytes + layout_bytes)
+        if whole != len(body):
             raise ValueError(f"{len(body)} bytes follow")
         text = body[:text_bytes].decode()
         blocks = tuple(_block(row, len(text)) for row in head["blocks"])
@@ -166,12 +173,24 @@ def _received(answer: bytes) -> Outcome:
             title=str(head["title"]),
             pages=None if head["pages"] is None else int(head["pages"]),
             metadata={str(key): value for key, value in head["metadata"].items()},
+            members=members,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise UnreadableDocument(
             f"the reader gave no usable answer ({exc}); the file may be made to do harm"
         ) from exc
-    return Outcome(parsed, body[text_bytes:] or None)
+    return Outcome(parsed, body[text_bytes : text_bytes + layout_bytes] or None)
+
+
+def _members(rows: list[Any], body: bytes, at: int) -> tuple[tuple[Member, ...], int]:
+    """The files that follow in `body` from `at` on, and where they end."""
+    members = []
+    for name, size in rows:
+        if size < 0:
+            raise ValueError(f"member of {size} bytes")
+        members.append(Member(str(name), body[at : at + size]))
+        at += size
+    return tuple(members), at
 
 
 def _block(row: list[Any], length: int) -> Block:
@@ -233,8 +252,10 @@ def _answer(data: bytes, name: str, limits: Limits) -> list[bytes]:
         ],
         "text": len(text),
         "layout": len(layout),
+        "members": [(member.name, len(member.data)) for member in parsed.members],
     }
-    return [json.dumps(head).encode() + b"\n", text, layout]
+    files = (member.data for member in parsed.members)
+    return [json.dumps(head).encode() + b"\n", text, layout, *files]
 
 
 def _confine(limits: Limits) -> None:

@@ -25,7 +25,8 @@ def register(app: Celery, process: WorkerProcess) -> None:
 
     @app.task(name=INGEST)
     def ingest(job: str) -> None:
-        run_job(process.attest, job, process.attempt(), process.reader)
+        queue = CeleryQueue(process.settings)
+        run_job(process.attest, job, process.attempt(), process.reader, queue)
 
     @app.task(name=SWEEP)
     def sweep() -> int:

@@ -15,6 +15,8 @@ from rag.domain import (
     Citation,
     Collection,
     Condition,
+    Context,
+    Explanation,
     Filter,
     Found,
     Leg,
@@ -26,9 +28,12 @@ from rag.domain import (
     Right,
     Said,
     Sampling,
+    Turn,
     Usage,
 )
 from rag.errors import EmptyQuestion, QuestionTooLong, UnknownAnswer
+from rag.explain import Chosen, explain
+from rag.followup import Resolved, resolve
 from rag.pack import pack
 from rag.pieces import Gone, before, somebody_waits, wanted
 from rag.ports import Embedder, Generator, Generators, Reranker, SearchIndex, Store, Verifiers
@@ -99,12 +104,13 @@ class Answering:
         question: str,
         *,
         conditions: Sequence[Condition] = (),
+        history: Sequence[Turn] = (),
         sampling: Sampling | None = None,
     ) -> Answer:
         """The stored answer. Raises EmptyQuestion, QuestionTooLong, UnknownCollection,
         NotPermitted, or what a model or store raises."""
         *_, answer = self.stream(
-            who, collection, question, conditions=conditions, sampling=sampling
+            who, collection, question, conditions=conditions, history=history, sampling=sampling
         )
         if not isinstance(answer, Answer):
             raise TypeError("the stream ended without an answer")
@@ -117,12 +123,14 @@ class Answering:
         question: str,
         *,
         conditions: Sequence[Condition] = (),
+        history: Sequence[Turn] = (),
         sampling: Sampling | None = None,
         waited: float | None = None,
         gone: Gone = somebody_waits,
     ) -> Iterator[Event]:
         """`Found`, then a `Said` per verified sentence, last the stored `Answer`.
 
+        `history` is the conversation that the question may follow on, oldest turn first.
         `sampling` (None: the policy's) may ask for at most the policy's tokens. `waited` is how
         long the question stood in a queue (seconds). Once `gone()`, raises Abandoned: the reader is
         stopped and nothing is stored. Raises what `ask` does too."""
@@ -131,20 +139,21 @@ class Answering:
         with self.store() as work:
             found_in = collection_for(work, collection, who, Right.READ)
         began = perf_counter()
-        found = self._retrieve(found_in, question, who, conditions, Leg.HYBRID)
-        queue = {} if waited is None else {"queue": waited}
-        timings = queue | dict(found.timings)
-        ranked = self.reranker.rerank(question, found.passages)
-        timings["rerank"] = perf_counter() - began - sum(found.timings.values())
+        asked = resolve(question, history, self.policy.max_question_characters)
         reader = self.readers.of(found_in.id)
-        passages = self._pack(reader, ranked, question, sampling)
+        chosen = self._choose(reader, found_in, asked, who, conditions, sampling)
+        passages = chosen.context.passages
         yield Found(passages)
-        frame = self._frame(reader, passages, found.generation, found_in.settings)
-        frame = replace(frame, sampling=sampling)
-        reading = self._read(reader, question, passages, frame, gone, keep=True)
+        frame = self._frame(reader, passages, chosen.found.generation, found_in.settings)
+        frame = replace(frame, sampling=sampling, conditions=tuple(conditions))
+        if asked.read != question:
+            frame = replace(frame, searched=asked.searched, read=asked.read)
+        reading = self._read(reader, asked.read, passages, frame, gone, keep=True)
         yield from reading
+        queue = {} if waited is None else {"queue": waited}
+        timings = queue | dict(chosen.timings)
         answer = self._answer(reading.result, question, passages, frame, timings)
-        usage = _usage(reader, question, passages, reading.result)
+        usage = _usage(reader, asked.read, passages, reading.result)
         answer = replace(answer, collection=found_in.id, user=who.user, usage=usage)
         answer.timings["total"] = (waited or 0.0) + perf_counter() - began  # type: ignore[index]
         with self.store() as work:
@@ -167,6 +176,37 @@ class Answering:
         with self.store() as work:
             found_in = collection_for(work, collection, who, Right.READ)
         return list(self._retrieve(found_in, query, who, conditions, leg, k).passages[:k])
+
+    def explain(
+        self,
+        who: Principal,
+        collection: str,
+        question: str,
+        *,
+        conditions: Sequence[Condition] = (),
+    ) -> Explanation:
+        """How `ask` would come to its passages; nothing is generated and nothing stored. Raises
+        what `ask` does."""
+        question = self._checked(question)
+        with self.store() as work:
+            found_in = collection_for(work, collection, who, Right.READ)
+        asked = Resolved(question, question)
+        return self._explained(found_in, asked, who, conditions, self.policy.sampling)
+
+    def explain_answer(self, who: Principal, answer_id: str) -> Explanation:
+        """How a stored answer came to its passages. Raises UnknownAnswer when it does not exist or
+        may not be seen."""
+        with self.store() as work:
+            stored = answer_for(work, answer_id, who)
+            found_in = work.collections.get(stored.collection)
+        kept = stored.replay
+        asked = Resolved(kept.searched or stored.question, kept.read or stored.question)
+        found = self._explained(
+            found_in, asked, who, kept.conditions, kept.sampling, kept.generation
+        )
+        markers = {each.marker: each.passage.chunk.id for each in found.candidates if each.marker}
+        same = [markers[n] for n in sorted(markers)] == list(kept.context)
+        return replace(found, timings=stored.timings, answer=stored.id, same=same)
 
     def read(
         self, question: str, passages: Sequence[Passage], sampling: Sampling | None = None
@@ -217,7 +257,8 @@ class Answering:
         frame = self._frame(reader, passages, kept.generation, {})
         settings = {**frame.settings, "verifier": Lexical.identity, **kept.settings}
         frame = replace(frame, sampling=kept.sampling, settings=settings)
-        reading = self._read(reader, stored.question, passages, frame, gone)
+        frame = replace(frame, searched=kept.searched, read=kept.read)
+        reading = self._read(reader, kept.read or stored.question, passages, frame, gone)
         for _ in reading:
             pass
         again = self._answer(reading.result, stored.question, passages, frame, {})
@@ -240,6 +281,48 @@ class Answering:
             )
         return question
 
+    def _choose(
+        self,
+        reader: Generator,
+        collection: Collection,
+        asked: Resolved,
+        who: Principal,
+        conditions: Sequence[Condition],
+        sampling: Sampling,
+        generation: int | None = None,
+    ) -> Chosen:
+        """All that is done before the reader reads."""
+        found = self._retrieve(
+            collection, asked.searched, who, conditions, Leg.HYBRID, generation=generation
+        )
+        timings = dict(found.timings)
+        began = perf_counter()
+        ranked = tuple(self.reranker.rerank(asked.searched, found.passages))
+        timings["rerank"] = perf_counter() - began
+        began = perf_counter()
+        context = self._pack(reader, ranked, asked.read, sampling)
+        timings["pack"] = perf_counter() - began
+        return Chosen(found, ranked, context, timings)
+
+    def _explained(
+        self,
+        collection: Collection,
+        asked: Resolved,
+        who: Principal,
+        conditions: Sequence[Condition],
+        sampling: Sampling,
+        generation: int | None = None,
+    ) -> Explanation:
+        reader = self.readers.of(collection.id)
+        chosen = self._choose(reader, collection, asked, who, conditions, sampling, generation)
+        at = chosen.found.generation
+        free = chosen.found
+        if conditions:
+            free = self._retrieve(collection, asked.searched, who, (), Leg.HYBRID, generation=at)
+        filter = Filter(at, who.groups, tuple(conditions))
+        index, words = self.index(collection.id), asked.searched
+        return explain(self.store, index, collection.id, words, filter, chosen, free.passages)
+
     def _retrieve(
         self,
         collection: Collection,
@@ -248,6 +331,7 @@ class Answering:
         conditions: Sequence[Condition],
         leg: Leg,
         k: int = 0,
+        generation: int | None = None,
     ) -> Retrieved:
         return retrieve(
             self.store,
@@ -260,11 +344,12 @@ class Answering:
             leg=leg,
             candidates=max(self.policy.candidates, k),
             conditions=tuple(conditions),
+            generation=generation,
         )
 
     def _pack(
         self, reader: Generator, ranked: Sequence[Passage], question: str, sampling: Sampling
-    ) -> tuple[Passage, ...]:
+    ) -> Context:
         likely = [question, *(p.chunk.text for p in ranked[: 2 * self.policy.passages])]
         counted = dict(zip(likely, reader.token_counts(likely), strict=True))
 
@@ -273,7 +358,7 @@ class Answering:
 
         room = reader.context_tokens - sampling.max_tokens
         budget = room - count(question) - 256  # the frame of the prompt
-        return pack(ranked, budget, count, limit=self.policy.passages, overhead=48).passages
+        return pack(ranked, budget, count, limit=self.policy.passages, overhead=48)
 
     def _frame(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property, lru_cache, partial
@@ -41,8 +42,9 @@ from rag.verifiers import ChosenVerifiers
 if TYPE_CHECKING:
     from models.block_store import BlockStore
     from rag.index.embedded import EmbeddedIndex
+    from rag.index.engine import Engine
+    from rag.index.fed import FedIndex
     from rag.index.standing import Standing
-    from rag.indexing import Builder
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +69,7 @@ class Attest:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._indexes: dict[str, SearchIndex] = {}
-        self._builders: list[Builder] = []
+        self._indexes: dict[str, EmbeddedIndex | FedIndex] = {}
         self._lock = Lock()
         self._layout = lru_cache(maxsize=_LAYOUTS_KEPT)(self._read_layout)
 
@@ -175,22 +176,43 @@ class Attest:
             policy=policy,
         )
 
+    @cached_property
+    def search_engine(self) -> Engine | None:
+        """Outside this process; None where it keeps its own index."""
+        from rag.search_engines import open_engine
+
+        return open_engine(self.settings)
+
     def index(self, collection: str) -> SearchIndex:
         """The searcher of a collection (by id), kept by this process."""
+        from rag.search_engines import index_of
+
         with self._lock:
             if collection not in self._indexes:
-                self._indexes[collection] = self._embedded(collection)
+                self._indexes[collection] = index_of(
+                    collection,
+                    self.embedder.dimension,
+                    self.settings,
+                    self.store,
+                    self.search_engine,
+                )
             return self._indexes[collection]
 
-    def _embedded(self, collection: str) -> EmbeddedIndex:
-        from rag.index.embedded import EmbeddedIndex
-        from rag.indexing import Builder
-
-        own, dimension = self.settings, self.embedder.dimension
-        folder = own.index_folder / collection
-        make = Builder(own.database, collection, folder, dimension)
-        self._builders.append(make)
-        return EmbeddedIndex(self.store, collection, dimension, own.lexical, folder, make)
+    def forget_index(self, collection: str) -> None:
+        """Of a collection (by id) that was deleted, its files as well. What an engine that is away
+        keeps of it is logged, and goes with `attest index sweep`."""
+        with self._lock:
+            index = self._indexes.pop(collection, None)
+        if isinstance(index, Closing):
+            index.close()
+        shutil.rmtree(self.settings.index_folder / collection, ignore_errors=True)
+        if self.search_engine is not None:
+            try:
+                self.search_engine.forget(collection)
+            except errors.IndexUnavailable as exc:
+                log.warning(
+                    "the rows of a deleted collection stay, run attest index sweep: %s", exc
+                )
 
     def standings(self) -> Mapping[str, Standing]:
         """What the embedded searchers of this process use now, by collection (id)."""
@@ -220,13 +242,16 @@ class Attest:
         return None if blob is None else load_layout(self.blobs.get(blob))
 
     def warm(self) -> None:
-        """Load what the first question would wait for, and drop KV blocks that a killed process
-        left of erased text. What cannot be loaded is logged: the question that needs it says so."""
+        """Load what the first question would wait for, and drop what a killed process left of
+        erased text. What cannot be loaded is logged: the question that needs it says so."""
+        from rag.search_engines import sweep_snapshots
+
         self.warm_reader()
+        _tried(lambda: sweep_snapshots(self.settings, self.store))
         _tried(lambda: self.embedder.embed(["ready"]))
 
     def warm_reader(self) -> None:
-        """As `warm`, without what retrieves."""
+        """As `warm`, without what retrieves: KV blocks are dropped, not snapshots."""
         _tried(lambda: self.kv_blocks.forget_keys(leftovers(self.store, self.kv_blocks)))
         _tried(lambda: self.readers.of(None))
 
@@ -252,11 +277,11 @@ class Attest:
             readers.close()
         if (engine := self.__dict__.get("engine_client")) is not None:
             engine.close()
-        for builder in self._builders:
-            builder.stop()
         for index in self._indexes.values():
             if isinstance(index, Closing):
                 index.close()
+        if (search_engine := self.__dict__.get("search_engine")) is not None:
+            search_engine.close()
         if "store" in self.__dict__:
             self.store.close()
 

@@ -27,6 +27,7 @@ from rag.domain import (
     Collection,
     Condition,
     Document,
+    Explanation,
     Feedback,
     Found,
     Job,
@@ -39,6 +40,7 @@ from rag.domain import (
     Replayed,
     Right,
     Said,
+    Turn,
     Version,
     Word,
 )
@@ -248,6 +250,11 @@ class Client:
         path = f"/versions/{_part(version)}/pages/{page}/image"
         return self._send("GET", path, params={"scale": scale}).content
 
+    def rendering(self, version: str, start: int, end: int, around: int = 4_000) -> str:
+        """The words start..end marked in the document around them, as HTML without scripts."""
+        params = {"start": start, "end": end, "around": around}
+        return self._send("GET", f"/versions/{_part(version)}/html", params=params).text
+
     def extract(self, version: str, start: int, end: int, around: int = 400) -> Extract:
         """The words start..end with up to `around` characters on either side."""
         params = {"start": start, "end": end, "around": around}
@@ -259,17 +266,28 @@ class Client:
 
     # --- questions ---------------------------------------------------------------------------
 
-    def ask(self, collection: str, question: str, conditions: Sequence[Condition] = ()) -> Answer:
-        body = {"question": question, "conditions": to_json(list(conditions))}
+    def ask(
+        self,
+        collection: str,
+        question: str,
+        conditions: Sequence[Condition] = (),
+        history: Sequence[Turn] = (),
+    ) -> Answer:
+        """`history`: the conversation so far, oldest turn first."""
+        body = _question(question, conditions, history)
         return self._one(Answer, "POST", f"/collections/{_part(collection)}/ask", body)
 
     def ask_stream(
-        self, collection: str, question: str, conditions: Sequence[Condition] = ()
+        self,
+        collection: str,
+        question: str,
+        conditions: Sequence[Condition] = (),
+        history: Sequence[Turn] = (),
     ) -> Generator[Found | Said | Answer, None, None]:
         """The passages, then each verified sentence, then the stored answer. Closing the iterator
         early stops the work on the server."""
         path = f"/collections/{_part(collection)}/ask/stream"
-        body = {"question": question, "conditions": to_json(list(conditions))}
+        body = _question(question, conditions, history)
         try:
             with self._http.stream("POST", path, json=body, headers=self._headers()) as reply:
                 if reply.is_error:
@@ -297,6 +315,13 @@ class Client:
         }
         return self._many(Passage, "POST", f"/collections/{_part(collection)}/search", body)
 
+    def explain(
+        self, collection: str, question: str, conditions: Sequence[Condition] = ()
+    ) -> Explanation:
+        """How a question would come to its passages; nothing is answered and nothing stored."""
+        body = {"question": question, "conditions": to_json(list(conditions))}
+        return self._one(Explanation, "POST", f"/collections/{_part(collection)}/explain", body)
+
     def answers(self, collection: str, limit: int = 50) -> list[Answer]:
         """Your own answers, newest first."""
         path = f"/collections/{_part(collection)}/answers"
@@ -304,6 +329,10 @@ class Client:
 
     def answer(self, id: str) -> Answer:
         return self._one(Answer, "GET", f"/answers/{_part(id)}")
+
+    def explanation(self, answer: str) -> Explanation:
+        """How a stored answer came to its passages."""
+        return self._one(Explanation, "GET", f"/answers/{_part(answer)}/explanation")
 
     def replay(self, answer: str) -> Replayed:
         return self._one(Replayed, "POST", f"/answers/{_part(answer)}/replay")
@@ -406,6 +435,16 @@ class Client:
         if event["event"] == "error":
             raise error_from_json(event["data"])
         return from_json(STREAMED[event["event"]], event["data"])
+
+
+def _question(
+    question: str, conditions: Sequence[Condition], history: Sequence[Turn]
+) -> dict[str, object]:
+    return {
+        "question": question,
+        "conditions": to_json(list(conditions)),
+        "history": to_json(list(history)),
+    }
 
 
 def _part(value: str) -> str:

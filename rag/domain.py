@@ -84,11 +84,19 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """A file inside an archive or a mail; `name` is its path in there."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Parsed:
     """One version's text with its structure: what a parser returns.
 
     `text` is what is stored and quoted; every block and word is a span of it. `pages` is None for
-    formats without pages.
+    formats without pages. `members` become documents of their own.
     """
 
     text: str
@@ -98,6 +106,7 @@ class Parsed:
     pages: int | None = None
     words: tuple[Word, ...] = ()
     metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
+    members: tuple[Member, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +149,7 @@ class Collection:
 class Document:
     """A logical document. `readers` narrows the collection's readers to these groups; None means
     whoever may read the collection. `version` is the live one, None while the first is ingested
-    or once the document is deleted."""
+    or once the document is deleted. `parent` is the archive or mail that its file lies in."""
 
     id: str
     collection: str
@@ -149,6 +158,7 @@ class Document:
     metadata: Mapping[str, MetadataValue]
     version: str | None
     created: datetime
+    parent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,9 +251,19 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Copy:
+    """Where else nearly the same words stand: a document and the chunk of it."""
+
+    document: str
+    document_name: str
+    chunk: str
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
     """A chunk in the running for one question, with how it got there. `scores` holds the leg
-    scores and the fused one by name; `score` is the one it is ordered by."""
+    scores and the fused one by name; `score` is the one it is ordered by. `also` names the other
+    documents whose nearly same words were folded under this one."""
 
     chunk: Chunk
     document: str
@@ -251,13 +271,25 @@ class Passage:
     title: str
     score: float
     scores: Mapping[str, float] = field(default_factory=dict)
+    also: tuple[Copy, ...] = ()
+
+
+class LeftOut(StrEnum):
+    """Why a passage that was found is not in the prompt."""
+
+    RERANKED = "reranked"  # a step between the search and the prompt gave it up
+    REPEAT = "repeat"  # it says what a better one says, or nothing
+    BUDGET = "budget"  # it is longer than the room that was left
+    LIMIT = "limit"  # enough better ones were chosen
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The numbered passages that fit the token budget; marker n is passages[n - 1]."""
+    """The numbered passages that fit the token budget; marker n is passages[n - 1]. `left_out`
+    says of each other chunk (id) why it is not among them."""
 
     passages: tuple[Passage, ...]
+    left_out: Mapping[str, LeftOut] = field(default_factory=dict)
 
 
 # --- answers -----------------------------------------------------------------------------------
@@ -311,8 +343,18 @@ class Citation:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """An earlier question of a conversation and what was answered ("" where nothing was)."""
+
+    question: str
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Replay:
-    """All that recomputes an answer to the same text."""
+    """All that recomputes an answer to the same text. For a question that follows on earlier ones,
+    `searched` is what was looked for and `read` what the reader was asked; "" for the question
+    itself."""
 
     generation: int
     model: str
@@ -321,6 +363,9 @@ class Replay:
     sampling: Sampling
     context: tuple[str, ...]  # chunk ids in prompt order
     settings: Mapping[str, MetadataValue] = field(default_factory=dict)
+    searched: str = ""
+    read: str = ""
+    conditions: tuple[Condition, ...] = ()  # those the question came with
 
 
 @dataclass(frozen=True, slots=True)
@@ -404,6 +449,70 @@ class Replayed:
     stored: Answer
     again: Answer
     same: bool
+
+
+# --- explanations ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A word of a question as the lexical leg counts it: what it was analysed to, and how often
+    the question says it. Without `tokens` it is not counted (a stop word)."""
+
+    text: str
+    tokens: tuple[str, ...]
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A passage in the running and how it fared. `ranks` are its places, from 1, by list: "dense",
+    "lexical", "hybrid" (the fused one) and "rerank" (the order the prompt was filled in); it has
+    none in a list that lacks it. `passage.scores` are by the same names. `terms` says how much each
+    word of the question adds to its BM25 score, words that it lacks being left out. Either `marker`
+    is its number in the prompt, or `left_out` says why it is not in it."""
+
+    passage: Passage
+    ranks: Mapping[str, int]
+    terms: Mapping[str, float]
+    marker: int | None
+    left_out: LeftOut | None
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """A passage that the question would have found but for `unmet`, its conditions that the
+    passage does not meet. `rank` is its place, from 1, in the fused list without conditions."""
+
+    passage: Passage
+    rank: int
+    unmet: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """How a question came to its passages, as of `generation`. It tells of nothing that the one who
+    asks may not read: `readable` counts the chunks of the collection that are live and permitted,
+    `meeting` those among them that meet the conditions. `lists` names the ranked lists in the order
+    they came about. `candidates` stand in the order the prompt was filled in, those that were given
+    up before it last. `timings` are seconds per stage.
+
+    Of a stored answer (`answer` is its id) the search was done again as of its generation, by
+    today's settings and rights: `same` is whether the prompt came out with the passages it had.
+    Its `timings` are the answer's own."""
+
+    question: str
+    generation: int
+    terms: tuple[Term, ...]
+    lists: tuple[str, ...]
+    candidates: tuple[Candidate, ...]
+    readable: int
+    meeting: int
+    conditions: tuple[Condition, ...]
+    removed: tuple[Removed, ...]
+    timings: Mapping[str, float]
+    answer: str = ""
+    same: bool = True
 
 
 # --- adapters ----------------------------------------------------------------------------------

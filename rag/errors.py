@@ -30,7 +30,7 @@
     |   +-- StoreUnavailable
     |   +-- DiskFull
     |   +-- IndexUnreachable    the package index that carries the weights
-    |   +-- IndexUnavailable  a search index stopped; it is built again from the database
+    |   +-- IndexUnavailable  a search index stopped, or its server is away; nothing is lost
     |   +-- EngineUnavailable   the engine's process is away, or broke off
     |   +-- Busy                the queue is full; `.retry_after` seconds
     +-- ModelError

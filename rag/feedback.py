@@ -30,7 +30,7 @@ def give_feedback(
             answer=held.id,
             collection=held.collection,
             user=who.user,
-            question=held.question,
+            question=held.replay.read or held.question,
             verdict=verdict,
             correction=said,
             passages=held.replay.context,

@@ -1,34 +1,52 @@
 """Two ranked lists to one. Pure functions; the result's hits have leg `hybrid`, ties go to the
-chunk that stood higher in either list, then by chunk id."""
+chunk that stood higher in either list, then by chunk id. `wording` is a third and smaller voice."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from rag.domain import Hit, Leg
+from rag.wording import Wording
 
 RRF_K = 60
+BESIDE = 1.0  # words side by side, against 1 for the two legs together (docs/experiments.md)
+PLAIN = Wording()
 
 
-def convex(dense: Sequence[Hit], lexical: Sequence[Hit], dense_weight: float) -> list[Hit]:
+def convex(
+    dense: Sequence[Hit],
+    lexical: Sequence[Hit],
+    dense_weight: float,
+    wording: Wording = PLAIN,
+) -> list[Hit]:
     """`w * dense + (1 - w) * lexical` over scores scaled to [0, 1] within each list: 0 is a leg's
     least possible score and 1 the list's best, the scaling that Bruch, Gai and Ingber (2022, arXiv
     2210.11934) found most robust. Least is 0 for BM25, and for cosine too, where unrelated texts
-    stand. A chunk that a list lacks counts 0 there. Raises ValueError for a weight outside [0, 1].
+    stand. A chunk that a list lacks counts 0 there. BM25's best hit counts not 1 but as much of the
+    question as its candidates cover; to that comes `BESIDE * beside`, which is 0 for most. Raises
+    ValueError for a weight outside [0, 1].
     """
     if not 0 <= dense_weight <= 1:
         raise ValueError(f"the dense weight is {dense_weight}; it must be between 0 and 1")
-    parts = ((dense_weight, _scaled(dense)), (1 - dense_weight, _scaled(lexical)))
+    trusted = (1 - dense_weight) * wording.covered
+    parts = ((dense_weight, _scaled(dense)), (trusted, _scaled(lexical)))
     scores: dict[str, float] = {}
     for weight, scaled in parts:
         for chunk, score in scaled.items():
             scores[chunk] = scores.get(chunk, 0.0) + weight * score
+    for chunk in scores.keys() & wording.beside.keys():
+        scores[chunk] += BESIDE * wording.beside[chunk]
     return _ranked(scores, dense, lexical)
 
 
-def rrf(dense: Sequence[Hit], lexical: Sequence[Hit], k: int = RRF_K) -> list[Hit]:
+def rrf(
+    dense: Sequence[Hit],
+    lexical: Sequence[Hit],
+    wording: Wording = PLAIN,
+    k: int = RRF_K,
+) -> list[Hit]:
     """Reciprocal rank fusion: the sum of `1 / (k + rank)` over the lists (Cormack, Clarke and
-    Buettcher, SIGIR 2009)."""
+    Buettcher, SIGIR 2009). Ranks have no measure to weigh the wording in; it is left out."""
     scores: dict[str, float] = {}
     for hit in (*dense, *lexical):
         scores[hit.chunk] = scores.get(hit.chunk, 0.0) + 1 / (k + hit.rank)

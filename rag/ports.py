@@ -292,9 +292,19 @@ class Collections(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Enclosed:
+    """A file that was found inside a document's; its bytes are stored."""
+
+    name: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Publication:
     """A finished version, about to become visible. `vectors[i]` and `indexed[i]` belong to
-    `chunks[i]`; `text_blob` and `layout_blob` are already stored."""
+    `chunks[i]`; `text_blob` and `layout_blob` are already stored. `members` are all the files
+    inside; each becomes the document "name of this one/name of the member"."""
 
     version: str  # the id the chunks were cut under; used for one job only
     media_type: str
@@ -309,6 +319,7 @@ class Publication:
     indexed: Sequence[str]
     vectors: Vectors
     embedder: str
+    members: Sequence[Enclosed] = ()
 
 
 class Documents(Protocol):
@@ -330,8 +341,9 @@ class Documents(Protocol):
 
     def publish(self, job: str, worker: str, publication: Publication) -> int:
         """In this one transaction: end the old version, start the new one at the next generation,
-        finish the job. Returns the generation. A job already done returns its generation; a lease
-        that was lost raises Conflict; another embedder than the collection's raises Conflict."""
+        accept the files inside and end those that are inside no more, finish the job. Returns the
+        generation. A job already done returns its generation; a lease that was lost raises
+        Conflict; another embedder than the collection's raises Conflict."""
         ...
 
     def get(self, id: str) -> Document: ...
@@ -347,14 +359,15 @@ class Documents(Protocol):
     def versions(self, document: str) -> list[Version]: ...
     def blocks(self, version: str) -> list[Block]: ...
     def delete(self, id: str) -> int:
-        """End the live version; return the generation from which it is gone. Its waiting jobs are
-        cancelled (failed, with that reason)."""
+        """End the live version and all documents inside; return the generation from which they are
+        gone. Their waiting jobs are cancelled (failed, with that reason)."""
         ...
 
     def set_access(
         self, id: str, readers: frozenset[str] | None, metadata: Mapping[str, MetadataValue]
     ) -> int:
-        """Change rights and metadata as one new generation (rows are ended and started anew)."""
+        """Change rights and metadata as one new generation (rows are ended and started anew); those
+        of the documents inside too."""
         ...
 
 
@@ -362,6 +375,10 @@ class Jobs(Protocol):
     def get(self, id: str) -> Job: ...
     def all(self, collection: str, states: Sequence[JobState] = ()) -> list[Job]:
         """Newest first."""
+        ...
+
+    def inside(self, document: str) -> list[Job]:
+        """The newest job of each document whose file lies in this one's, by name."""
         ...
 
     def counts(self) -> Mapping[JobState, int]:
@@ -401,8 +418,15 @@ class Jobs(Protocol):
 
 
 class Chunks(Protocol):
-    def since(self, collection: str, generation: int) -> Delta:
-        """What a searcher at `generation` must apply to reach the newest one (0: everything)."""
+    def since(self, collection: str, generation: int, limit: int | None = None) -> Delta:
+        """What a searcher at `generation` must apply to reach the newest one (0: everything). With
+        a `limit`, it ends at an earlier generation where more rows than that would be born, but
+        never before the next one."""
+        ...
+
+    def mark(self, collection: str, generation: int) -> str:
+        """Tells this generation from another one of its number, in a database that was put back to
+        a backup and went on from there; "" for 0 and for one that never was."""
         ...
 
     def news(self, collection: str, generation: int) -> News:
@@ -414,11 +438,6 @@ class Chunks(Protocol):
         ascending; what ended later comes as live. Reads a collection piece by piece."""
         ...
 
-    def mark(self, collection: str, generation: int) -> str:
-        """What tells this state of the collection from one of the same number in another history
-        (a restored backup) and from one that rows were purged of since."""
-        ...
-
     def settled(self, collection: str, before: datetime) -> int:
         """The newest generation committed up to then; 0 when there is none."""
         ...
@@ -426,6 +445,10 @@ class Chunks(Protocol):
     def passages(self, collection: str, ids: Sequence[str], filter: Filter) -> list[Passage]:
         """The chunks of `ids` that the filter permits, checked in SQL, in the order of `ids`,
         score 0. What an index returned by mistake is missing here."""
+        ...
+
+    def count(self, collection: str, filter: Filter) -> int:
+        """How many chunks the filter permits."""
         ...
 
     def shown(self, collection: str) -> Iterator[str]:

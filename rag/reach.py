@@ -108,4 +108,5 @@ def may_read_sources(
     """Whether every document the answer cites or lists may be read by `who` today."""
     sources = {citation.document for citation in answer.citations}
     sources |= {passage.document for passage in answer.passages}
+    sources |= {copy.document for passage in answer.passages for copy in passage.also}
     return all(may_read(collection, work.documents.get(id), who) for id in sources)

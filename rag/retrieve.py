@@ -1,29 +1,40 @@
-"""Question to candidate passages: catch up, search the legs, fuse, fetch."""
+"""Question to candidate passages: catch up, search the legs, fetch, fuse."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from time import perf_counter
+from typing import Protocol
 
 from rag.domain import Condition, Filter, Hit, Leg, Passage
 from rag.errors import EmptyQuestion, ModelError
 from rag.ports import Embedder, SearchIndex, Store, Vectors
+from rag.prompt import shown
+from rag.wording import Wording, wording
 
 _DEEPEST = 16  # times the candidates: bounds what a question costs that may see nothing
 
-Fuse = Callable[[Sequence[Hit], Sequence[Hit]], list[Hit]]  # (dense, lexical) -> hybrid
+
+class Fuse(Protocol):
+    """The legs' hits to hybrid ones."""
+
+    def __call__(
+        self, dense: Sequence[Hit], lexical: Sequence[Hit], *, wording: Wording
+    ) -> list[Hit]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
     """Passages best first, as of `generation`. Each one's `scores` holds what it has of "dense",
-    "lexical" and "hybrid"; `timings` are seconds per stage."""
+    "lexical", "beside" and "hybrid"; `timings` are seconds per stage, `lists` the hits of each
+    leg."""
 
     generation: int
     passages: tuple[Passage, ...]
     timings: Mapping[str, float]
+    lists: Mapping[Leg, Sequence[Hit]]
 
 
 def retrieve(
@@ -71,16 +82,28 @@ def retrieve(
         if leg is not Leg.DENSE:
             with _timed(timings, "lexical"):
                 lists[Leg.LEXICAL] = index.lexical(question, filter, depth)
-        full = any(len(hits) == depth for hits in lists.values())
-        if leg is Leg.HYBRID:
-            with _timed(timings, "fuse"):
-                lists[Leg.HYBRID] = fuse(lists[Leg.DENSE], lists[Leg.LEXICAL])
         with _timed(timings, "fetch"), store() as work:
-            found = work.chunks.passages(collection, [hit.chunk for hit in lists[leg]], filter)
-        enough = len(found) >= min(candidates, len(lists[leg]))
-        if enough or not full or depth >= _DEEPEST * candidates:
-            return Retrieved(at, _scored(found, lists, leg), timings)
+            ids = [hit.chunk for hits in lists.values() for hit in hits]
+            found = {p.chunk.id: p for p in work.chunks.passages(collection, ids, filter)}
+        full = {name for name, hits in lists.items() if len(hits) == depth}
+        lists = {name: _seen(hits, found, candidates) for name, hits in lists.items()}
+        short = any(len(lists[name]) < candidates for name in full)
+        if not short or depth >= _DEEPEST * candidates:
+            break
         depth *= 4  # the index returned rows that SQL does not permit: look behind them
+    words = Wording()
+    if leg is Leg.HYBRID:
+        with _timed(timings, "fuse"):
+            words = wording(question, {id: shown(passage) for id, passage in found.items()})
+            lists[leg] = fuse(lists[Leg.DENSE], lists[Leg.LEXICAL], wording=words)
+    ranked = [found[hit.chunk] for hit in lists[leg]]
+    return Retrieved(at, _scored(ranked, lists, words.beside, leg), timings, lists)
+
+
+def _seen(hits: Sequence[Hit], found: Mapping[str, Passage], most: int) -> list[Hit]:
+    """The first `most` that SQL permits, ranked among themselves."""
+    permitted = [hit for hit in hits if hit.chunk in found][:most]
+    return [replace(hit, rank=rank) for rank, hit in enumerate(permitted, 1)]
 
 
 def _require_embedder(store: Store, collection: str, embedder: Embedder) -> None:
@@ -94,9 +117,12 @@ def _require_embedder(store: Store, collection: str, embedder: Embedder) -> None
 
 
 def _scored(
-    found: Sequence[Passage], lists: Mapping[Leg, Sequence[Hit]], leg: Leg
+    found: Sequence[Passage],
+    lists: Mapping[Leg, Sequence[Hit]],
+    beside: Mapping[str, float],
+    leg: Leg,
 ) -> tuple[Passage, ...]:
-    scores: dict[str, dict[str, float]] = {}
+    scores = {chunk: {"beside": score} for chunk, score in beside.items() if score > 0}
     for name, hits in lists.items():
         for hit in hits:
             scores.setdefault(hit.chunk, {})[name.value] = hit.score

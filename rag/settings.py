@@ -36,17 +36,26 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(100 * 2**20, gt=0)
     max_pages: int = Field(5_000, gt=0)
     max_characters: int = Field(20_000_000, gt=0)
+    max_archived_files: int = Field(1_000, gt=0)
+    max_archived_bytes: int = Field(256 * 2**20, gt=0)
+    max_archive_depth: int = Field(3, ge=1, le=20)
     parse_seconds: float = Field(60.0, gt=0)
     parse_memory_bytes: int = Field(1_500 * 2**20, gt=0)
     max_question_characters: int = Field(4_000, gt=0)
 
     # chunks and retrieval
     chunk_tokens: int = Field(180, ge=16, le=4096)
+    chunk_overlap_tokens: int = Field(0, ge=0, le=1024)
     lexical: Literal["tantivy", "rank_bm25"] = "tantivy"
     fusion: Literal["convex", "rrf"] = "convex"
     fusion_dense_weight: float = Field(0.5, ge=0, le=1)
     candidates: int = Field(50, ge=1, le=1000)
     passages: int = Field(5, ge=1, le=20)
+
+    # the search engine
+    search_engine: Literal["embedded", "postgresql", "milvus"] = "embedded"
+    search_url: SecretStr | None = None
+    search_dense: Literal["exact", "graph"] = "exact"
 
     # models
     model: str = "smollm2-135m-instruct"  # a pulled name, or the path of a checkpoint folder
@@ -103,6 +112,16 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"host {self.host} can be reached by others, but sign_in is 'none'; set "
                 "sign_in = 'local' and create a user with `attest users add`, or keep 127.0.0.1"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _search_engines_are_somewhere(self) -> Settings:
+        if (self.search_engine == "embedded") != (self.search_url is None):
+            raise ValueError(
+                f"search_engine is {self.search_engine!r} and search_url is "
+                f"{'not set' if self.search_url is None else 'set'}; set both to use a search "
+                "engine on servers, or neither"
             )
         return self
 

@@ -1,11 +1,13 @@
 """Nouns to JSON and back, by their type hints; the API, the client and the command line share it.
 
 Dataclasses become objects, tuples and frozensets arrays (sets sorted), enums their values, dates
-ISO 8601 with offset. `from_json(kind, to_json(noun)) == noun` for every noun.
+ISO 8601 with offset, bytes base64. `from_json(kind, to_json(noun)) == noun` for every noun.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import dataclasses
 import types
 from collections.abc import Mapping
@@ -28,6 +30,8 @@ def to_json(value: object) -> Json:
         return value
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
@@ -113,6 +117,11 @@ def _read_plain(kind: Any, value: Any) -> Any:
             return datetime.fromisoformat(text) if kind is datetime else kind(text)
         except ValueError as exc:
             raise BadInput(f"{text!r} is not a {kind.__name__}") from exc
+    if kind is bytes:
+        try:
+            return base64.b64decode(_expect(str, value), validate=True)
+        except (binascii.Error, ValueError) as exc:
+            raise BadInput("bytes are not written as base64") from exc
     if kind is float and type(value) is int:  # JSON writers may drop ".0"
         return float(value)
     return _expect(kind, value)

@@ -45,15 +45,26 @@ MEANING = {
     "max_upload_bytes": "largest upload",
     "max_pages": "most pages of one document",
     "max_characters": "most characters of one document's text",
+    "max_archived_files": "most files in an archive or mail, those in archives within counted",
+    "max_archived_bytes": "what the files in an archive or mail may unpack to together",
+    "max_archive_depth": "how deep archives may lie in archives",
     "parse_seconds": "longest time that parsing one document may take",
     "parse_memory_bytes": "most memory that parsing one document may take",
     "max_question_characters": "longest question",
     "chunk_tokens": "budget of a chunk, in the embedder's tokens",
+    "chunk_overlap_tokens": "how much of a chunk's last sentences the next one begins with, "
+    "where a section is cut",
     "lexical": "the BM25 index; `rank_bm25` is the slow reference",
     "fusion": "how the two legs are joined: weighted scores or reciprocal ranks",
     "fusion_dense_weight": "share of the dense leg in `convex` fusion",
     "candidates": "hits taken from each leg before fusion",
     "passages": "passages a question is answered from",
+    "search_engine": "where passages are searched; see [Search engines](search-engines.md)",
+    "search_url": "where it is. Milvus: `http://user:password@host:19530/database`; user, password "
+    "and database where there are. PostgreSQL: `postgresql://user:password@host/database`; several "
+    "nodes with spaces between, replicas as further hosts (`postgresql://one,two/database`)",
+    "search_dense": "`exact` finds the best passages behind every filter by looking at all; "
+    "`graph` is quicker over many millions and misses some",
     "model": "a pulled model's name, or the path of a checkpoint folder",
     "adapter": "`default`: the promoted adapter, else the shipped one; a name or path forces one, "
     "`none` the base weights",

@@ -1,6 +1,6 @@
-"""Real databases for tests: SQLite files, and a PostgreSQL server from a wheel.
+"""Real servers for tests: SQLite files, a PostgreSQL server and a Milvus Lite server from wheels.
 
-Each gives fresh databases, already migrated, as copies of a template. Without the wheel a test is
+Databases come fresh and already migrated, as copies of a template. Without its wheel a test is
 skipped on a laptop and fails in CI.
 """
 
@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import sqlite3
+import subprocess
+import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -97,6 +101,49 @@ def postgresql_server() -> Iterator[str]:
         yield server.get_uri()
     finally:
         server.cleanup()
+
+
+class MilvusServer:
+    """A `milvus-lite server` over one folder, to be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        command = Path(sys.executable).with_name("milvus-lite")
+        loopback = ("--host", "127.0.0.1", "--port", str(self.port))  # it would listen to everybody
+        try:
+            self._process = subprocess.Popen(
+                [command, "server", "--data-dir", self._folder, *loopback],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        except OSError as exc:
+            missing(f"milvus-lite is not installed: {exc}")
+        deadline = time.monotonic() + 120
+        while not self._listens():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                missing("milvus-lite server does not start here")
+            time.sleep(0.1)
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _listens(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+        except OSError:
+            return False
+        return True
 
 
 def missing(reason: str) -> None:

@@ -24,6 +24,7 @@ from rag.domain import (
     Right,
     Said,
     Sampling,
+    Turn,
     Usage,
     Verdict,
     chunk_id,
@@ -112,6 +113,38 @@ def test_every_sentence_is_cited_by_the_exact_words(attest: Attest) -> None:
     assert answer.text.endswith(f"[{citation.marker}]")
     assert answer.passages[citation.marker - 1].chunk.id == citation.chunk
     assert {"embed", "dense", "lexical", "generate", "total"} <= answer.timings.keys()
+
+
+def test_a_question_that_follows_on_another_is_answered_in_its_light(attest: Attest) -> None:
+    first = ask(attest, "How many days of paid leave do full-time staff have?")
+    said = [Turn(first.question, first.text)]
+    answer = attest.answering.ask(LOCAL_USER, "house", "And interns?", history=said)
+    assert "paid leave" in answer.text, "of which the question itself says nothing"
+    assert answer.question == "And interns?"
+    assert answer.replay.searched.splitlines()[0] == first.question
+    assert answer.replay.read.splitlines()[0] == f"user: {first.question}"
+    with attest.store() as work:
+        assert work.answers.get(answer.id) == answer
+    assert attest.answering.replay(LOCAL_USER, answer.id).same
+
+
+def test_another_subject_is_not_dragged_back(attest: Attest) -> None:
+    question = "At what time are the doors locked in the evening?"
+    history = [Turn("How many days of paid leave do full-time staff have?", "28 days [1].")]
+    answer = attest.answering.ask(LOCAL_USER, "house", question, history=history)
+    assert answer.replay.context == ask(attest, question).replay.context
+    assert (answer.replay.searched, answer.replay.read) == ("", "")
+
+
+def test_copies_are_read_once_and_named(attest: Attest) -> None:
+    with attest.store() as work:
+        collection = work.collections.named("house").id
+    add(attest, collection, "doors-old.md", FILES["doors.md"])
+    answer = ask(attest, "When are the doors locked?")
+    held = [p for p in answer.passages if "doors are locked" in p.chunk.text]
+    assert len(held) == 1
+    (copy,) = held[0].also
+    assert {held[0].document_name, copy.document_name} == {"doors.md", "doors-old.md"}
 
 
 def test_the_stream_shows_sources_then_verified_sentences_then_the_answer(attest: Attest) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from rag.domain import Hit, Leg
 from rag.fuse import convex, rrf
+from rag.wording import Wording
 
 
 def hits(leg: Leg, *scored: tuple[str, float]) -> list[Hit]:
@@ -42,6 +43,19 @@ def test_rrf_by_hand() -> None:
         {"a": 1 / 61 + 1 / 63, "b": 1 / 62 + 1 / 61, "c": 1 / 63, "d": 1 / 62}
     )
     assert [hit.chunk for hit in found] == ["b", "a", "d", "c"]
+
+
+def test_words_side_by_side_are_a_third_voice() -> None:
+    near = Wording(1.0, {"d": 0.4, "b": 0.1, "elsewhere": 0.9})
+    plain, lifted = scores(convex(DENSE, LEXICAL, 0.6)), scores(convex(DENSE, LEXICAL, 0.6, near))
+    assert lifted == pytest.approx({**plain, "d": plain["d"] + 0.4, "b": plain["b"] + 0.1})
+    assert rrf(DENSE, LEXICAL, near) == rrf(DENSE, LEXICAL)
+
+
+def test_words_that_no_candidate_holds_take_trust_from_the_lexical_leg() -> None:
+    half = scores(convex(DENSE, LEXICAL, 0.6, Wording(covered=0.5)))
+    assert half["d"] == pytest.approx(0.2 * 6 / 12)
+    assert half["c"] == scores(convex(DENSE, LEXICAL, 0.6))["c"]
 
 
 def test_the_ends_of_the_weight_are_the_legs() -> None:

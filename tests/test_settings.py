@@ -22,3 +22,14 @@ def test_a_command_s_option_beats_the_environment_and_that_the_file(
         load_settings(tmp_path, passages=0)
     with pytest.raises(BadSettings, match="pasages"):
         load_settings(tmp_path, pasages=5)
+
+
+def test_a_search_engine_on_servers_has_an_address(tmp_path: Path) -> None:
+    url = "http://root:opensesame@10.0.0.7:19530"
+    assert load_settings(tmp_path).search_engine == "embedded"
+    chosen = load_settings(tmp_path, search_engine="milvus", search_url=url)
+    assert chosen.search_url is not None
+    assert "opensesame" not in repr(chosen)
+    for wrong in ({"search_engine": "milvus"}, {"search_url": url}):
+        with pytest.raises(BadSettings, match="search_url"):
+            load_settings(tmp_path, **wrong)

@@ -13,6 +13,7 @@ from ui.sentences import said_in, words
 from ui.session import Desk
 from ui.source_view import source_view
 from ui.untrusted import label, markup
+from ui.why_view import why_view
 
 
 @st.fragment
@@ -24,10 +25,13 @@ def answer_view(client: Client, collection: str, desk: Desk) -> None:
     left, right = st.columns([11, 9], gap="large")
     with left:
         st.html(f'<p class="attest-name">{markup(answer.question)}</p>')
+        if answer.replay.searched:
+            st.caption(f"Searched for: {label(answer.replay.searched, 300)}")
         _verdict(answer, collection)
         for number, said in enumerate(said_in(answer)):
             _sentence(desk, number, said)
         feedback_view(client, answer)
+        why_view(client, answer)
         details(client, answer)
     with right:
         if desk.opened is None:
@@ -88,6 +92,11 @@ def _passages(desk: Desk, answer: Answer) -> None:
         _passage(desk, marker, passage)
 
 
+def _also(passage: Passage) -> str:
+    names = ", ".join(copy.document_name for copy in passage.also)
+    return f" · also in {names}" if names else ""
+
+
 def _passage(desk: Desk, marker: int, passage: Passage) -> None:
     with st.container(border=True, horizontal=True, wrap=False, vertical_alignment="center"):
         page = "" if passage.chunk.page is None else f" · page {passage.chunk.page}"
@@ -95,7 +104,7 @@ def _passage(desk: Desk, marker: int, passage: Passage) -> None:
         st.html(
             f'<p class="attest-name"><span class="attest-marker">{marker}</span> '
             f"{markup(passage.document_name)}</p>"
-            f'<div class="attest-sub">{markup(heading + page)}</div>'
+            f'<div class="attest-sub">{markup(heading + page + _also(passage))}</div>'
         )
         st.button(
             "Open",

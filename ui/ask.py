@@ -10,6 +10,7 @@ from ui import earlier, session
 from ui.answer_view import answer_view
 from ui.asking import follow
 from ui.complaints import complaints
+from ui.conversation import conversation
 from ui.picker import pick
 
 _QUESTION = "question"
@@ -43,10 +44,7 @@ def _question_box() -> None:
 
 
 def _asked() -> None:
-    desk = session.desk()
-    desk.clear()
-    desk.pending = str(st.session_state.get(_QUESTION, "")).strip()
-    desk.blank = not desk.pending
+    session.desk().ask(str(st.session_state.get(_QUESTION, "")).strip())
 
 
 def _below(client: Client, collection: Collection) -> None:
@@ -55,6 +53,8 @@ def _below(client: Client, collection: Collection) -> None:
         desk.clear()
         desk.collection = collection.name
     earlier.list_earlier(client, collection)
+    if desk.before or desk.answer is not None:
+        conversation(desk)
     if desk.blank:
         st.error("Write a question first.", icon=":material/edit:")
     elif desk.pending:

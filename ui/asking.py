@@ -20,20 +20,21 @@ def follow(client: Client, collection: Collection, desk: Desk) -> None:
     left so is asked again when the page is."""
     st.html(f'<p class="attest-name">{markup(desk.pending)}</p>')
     progress = st.empty()
-    st.button("Stop", icon=":material/stop_circle:", on_click=desk.clear)
+    st.button("Stop", icon=":material/stop_circle:", on_click=desk.stop)
     progress.info("Searching the collection…", icon=":material/search:")
     try:
-        with closing(client.ask_stream(collection.name, desk.pending)) as events:
+        with closing(
+            client.ask_stream(collection.name, desk.pending, history=desk.history())
+        ) as events:
             for event in events:
                 if isinstance(event, Answer):
-                    desk.clear()
-                    desk.answer = event
+                    desk.pending, desk.answer = "", event
                 elif isinstance(event, Found):
                     progress.info(_reading(event.passages), icon=":material/menu_book:")
                 else:
                     _sentence(event)
     except AttestError:
-        desk.clear()
+        desk.stop()
         raise
     st.rerun()
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from rag.client import Client
-from rag.domain import Answer, Principal
+from rag.domain import Answer, Principal, Turn, Verdict
 from ui.place import Place
 
 API_URL = "ATTEST_API_URL"
@@ -52,16 +52,40 @@ def sign_out() -> None:
 @dataclass(slots=True)
 class Desk:
     """What lies on the Ask page. `pending` is a question that is being answered, or was when the
-    visitor looked elsewhere; `opened` is the place in a document that is being read."""
+    visitor looked elsewhere; `opened` is the place in a document that is being read. `before` are
+    the answers of the conversation that came before, oldest first."""
 
     collection: str = ""
     pending: str = ""
     blank: bool = False  # an empty question was asked
     answer: Answer | None = None
     opened: Place | None = None
+    before: tuple[Answer, ...] = ()
 
     def clear(self) -> None:
+        """Of everything; the next question begins a conversation."""
         self.pending, self.blank, self.answer, self.opened = "", False, None, None
+        self.before = ()
+
+    def ask(self, question: str) -> None:
+        """The answer that lies here becomes part of the conversation."""
+        before = self.before if self.answer is None else (*self.before, self.answer)
+        self.clear()
+        self.pending, self.blank, self.before = question, not question, before
+
+    def stop(self) -> None:
+        """Leave the pending question; the conversation goes on from its last answer."""
+        held = self.before
+        self.clear()
+        if held:
+            self.before, self.answer = held[:-1], held[-1]
+
+    def history(self) -> list[Turn]:
+        """The conversation before the pending question; a refusal says nothing of its subject."""
+        return [
+            Turn(held.question, "" if held.verdict is Verdict.REFUSED else held.text)
+            for held in self.before
+        ]
 
 
 def desk() -> Desk:

@@ -63,18 +63,20 @@ def _close(desk: Desk) -> None:
 
 
 def _contents(client: Client, place: Place) -> None:
-    shown = "Text"
-    if place.pages and client.version(place.version).media_type == "application/pdf":
-        shown = st.segmented_control(
-            "Shown as",
-            ["Text", "Page"],
-            default="Text",
-            required=True,
-            key="shown-as",
-            label_visibility="collapsed",
-        )
+    media_type = client.version(place.version).media_type
+    drawn = media_type == "application/pdf" or media_type.startswith("image/")
+    shown = st.segmented_control(
+        "Shown as",
+        ["Text", "Page" if place.pages and drawn else "Document"],
+        default="Text",
+        required=True,
+        key="shown-as",
+        label_visibility="collapsed",
+    )
     if shown == "Page":
         page_view(client, place)
+    elif shown == "Document":
+        st.html(client.rendering(place.version, place.start, place.end))
     else:
         in_context(client, place, "context")
 

@@ -22,8 +22,8 @@ def upload_view(client: Client, collection: Collection) -> None:
         files = st.file_uploader(
             "Add documents",
             accept_multiple_files=True,
-            help="PDF, DOCX, HTML, Markdown and text. A file with the name of a document here "
-            "becomes its new version.",
+            help="Documents, spreadsheets, presentations, mail, pictures of text, and archives of "
+            "these. A file with the name of a document here becomes its new version.",
         )
         sent = st.form_submit_button("Add to the collection", icon=":material/upload_file:")
     if sent and files:

@@ -30,7 +30,7 @@ def decode(data: bytes, declared: str | None = None) -> str:
         if data.startswith(mark):
             return _textual(data.decode(encoding, errors="replace"))
     wide = _wide(data)
-    for encoding in filter(None, (wide, "utf-8", declared)):
+    for encoding in filter(None, (wide, _by_escapes(data), "utf-8", declared)):
         try:
             return _textual(data.decode(encoding))
         except (UnicodeDecodeError, LookupError):
@@ -54,6 +54,13 @@ def _wide(data: bytes) -> str | None:
         if all(z > 0.6 if want else z < 0.2 for z, want in zip(zeros, pattern, strict=True)):
             return encoding
     return None
+
+
+def _by_escapes(data: bytes) -> str | None:
+    """Japanese mail's ISO-2022-JP, which is ASCII to the eye of a decoder."""
+    if b"\x1b$" not in data[:_SAMPLE] or any(byte >= 0x80 for byte in data[:_SAMPLE]):
+        return None
+    return "iso2022_jp_2"
 
 
 def _guessed(data: bytes) -> str:

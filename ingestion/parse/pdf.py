@@ -7,8 +7,17 @@ from collections import Counter
 from typing import Any
 
 from ingestion.limits import Limits
-from ingestion.parse.pdf_blocks import PageBlock, goes_on, over_pages, page_blocks, style_of
-from ingestion.parse.pdf_lines import Line, page_lines
+from ingestion.parse.ocr import MISSING, installed
+from ingestion.parse.pdf_blocks import (
+    PageBlock,
+    add_page_block,
+    goes_on,
+    over_pages,
+    style_of,
+)
+from ingestion.parse.pdf_lines import Line
+from ingestion.parse.pdf_pages import Page, Pages
+from ingestion.parse.pdf_tables import blocks_with_tables
 from ingestion.parse.transcript import Transcript
 from rag.domain import MetadataValue, Parsed
 from rag.errors import EncryptedDocument, LimitExceeded, UnreadableDocument
@@ -25,7 +34,8 @@ _BAD_TITLES = re.compile(
 
 def parse_pdf(data: bytes, limits: Limits) -> Parsed:
     """Parse a PDF. Raises EncryptedDocument, UnreadableDocument when it is damaged, LimitExceeded
-    for too many pages, EmptyDocument when it is a scan without a text layer."""
+    for too many pages or more scanned ones than there is time for, EmptyDocument where there is
+    no text and none is recognised."""
     document = _open(data)
     try:
         count = len(document)
@@ -54,85 +64,76 @@ def _open(data: bytes) -> Any:
 
 
 def _read(document: Any, count: int, limits: Limits) -> Parsed:
+    pages = Pages(document, limits)
     step = max(1, -(-count // _SAMPLE))
-    sample = {index: _lines(document, index) for index in range(0, count, step)}
-    style = style_of(lines for lines, _ in sample.values())
+    sample = {index: pages.read(index) for index in range(0, count, step)}
+    style = style_of(page.lines for page in sample.values())
     margins = _Margins(sample)
     transcript = Transcript(limits)
     held: PageBlock | None = None
-    blank = 0
     for index in range(count):
-        lines, height = sample.pop(index) if index in sample else _lines(document, index)
-        blank += not lines
-        blocks = list(page_blocks(margins.without(lines, height), style))
+        page = sample.pop(index) if index in sample else pages.read(index)
+        blocks = list(blocks_with_tables(margins.without(page), page.ruled, style))
         if held and blocks and goes_on(held, blocks[0]):
             held = over_pages(held, blocks.pop(0))
         if held and blocks:
-            _add(transcript, held)
+            add_page_block(transcript, held)
             held = None
         for block in blocks[:-1]:
-            _add(transcript, block)
+            add_page_block(transcript, block)
         held = blocks[-1] if blocks else held
     if held:
-        _add(transcript, held)
+        add_page_block(transcript, held)
+    _check_left(pages, count, limits)
     title, metadata = _metadata(document)
-    if blank and transcript.blocks:
-        metadata["pages_without_text"] = blank
+    metadata |= _told(pages)
     return transcript.finish(
-        MEDIA_TYPE,
-        title=title,
-        pages=count,
-        metadata=metadata,
-        nothing=(
-            "the PDF has no pages"
-            if count == 0
-            else "the PDF holds pictures of text only (a scan without a text layer) or nothing; "
-            "recognise its text (OCR) and upload the result"
-        ),
+        MEDIA_TYPE, title=title, pages=count, metadata=metadata, nothing=_nothing(pages, count)
     )
 
 
-def _add(transcript: Transcript, block: PageBlock) -> None:
-    transcript.add(
-        block.kind,
-        block.text,
-        level=block.level,
-        page=block.boxes[0].page,
-        boxes=block.boxes,
-        words=block.words,
+def _check_left(pages: Pages, count: int, limits: Limits) -> None:
+    """Raise LimitExceeded where too little of a scan was read for its text to stand for it."""
+    if pages.left > count - pages.unread:
+        raise LimitExceeded(
+            f"{pages.recognised + pages.unread} of {count} pages are pictures of text, and "
+            f"recognising it takes longer than {limits.seconds:g} seconds ({pages.left} are left): "
+            "split the PDF, raise parse_seconds, or recognise its text (OCR) elsewhere"
+        )
+
+
+def _told(pages: Pages) -> dict[str, MetadataValue]:
+    told = {"pages_recognised": pages.recognised, "pages_without_text": pages.unread}
+    return {name: value for name, value in told.items() if value}
+
+
+def _nothing(pages: Pages, count: int) -> str:
+    if count == 0:
+        return "the PDF has no pages"
+    if not pages.unread:
+        return "the PDF's pages are blank"
+    why = (
+        "the PDF's letters are coded so that they cannot be read as text"
+        if pages.garbled
+        else "the PDF holds pictures only (a scan without a text layer)"
     )
-
-
-def _lines(document: Any, index: int) -> tuple[list[Line], float]:
-    """A page's lines and its height in points."""
-    import pypdfium2
-
-    try:
-        page = document[index]
-    except pypdfium2.PdfiumError as exc:
-        raise UnreadableDocument(
-            f"page {index + 1} of the PDF is damaged ({exc}); save or print it to PDF again"
-        ) from exc
-    try:
-        return page_lines(page, index + 1), page.get_height()
-    finally:
-        page.close()
+    return f"{why}, and no text was recognised on them" if installed() else f"{why}; {MISSING}"
 
 
 class _Margins:
     """Running heads: lines at the top or bottom edge that come back on most pages (numbers apart).
     The first stays in the text, the others and bare page numbers do not cut sentences in two."""
 
-    def __init__(self, sample: dict[int, tuple[list[Line], float]]) -> None:
+    def __init__(self, sample: dict[int, Page]) -> None:
         seen: Counter[str] = Counter()
-        for lines, height in sample.values():
-            seen.update({_masked(line) for line in lines if _at_edge(line, height)})
+        for page in sample.values():
+            seen.update({_masked(line) for line in page.lines if _at_edge(line, page.height)})
         enough = max(3, len(sample) // 2)
         self.running = {text for text, pages in seen.items() if pages >= enough}
         self.kept: set[str] = set()
 
-    def without(self, lines: list[Line], height: float) -> list[Line]:
-        return [line for line in lines if not _at_edge(line, height) or self._keep(line)]
+    def without(self, page: Page) -> list[Line]:
+        return [line for line in page.lines if not _at_edge(line, page.height) or self._keep(line)]
 
     def _keep(self, line: Line) -> bool:
         text = line.text.strip().lower()

@@ -10,6 +10,7 @@ from itertools import pairwise
 from statistics import median
 
 from ingestion.parse.pdf_lines import Line, PdfWord
+from ingestion.parse.transcript import Transcript
 from rag.domain import BlockKind, Box, Word
 from rag.layout import union
 
@@ -199,6 +200,18 @@ def _block(kind: BlockKind, groups: list[list[Line]], level: int, style: Style) 
         around = union(around, box)
     broken = groups[-1][-1].hyphenated
     return PageBlock(kind, "".join(pieces), level, (around,), tuple(words), broken)
+
+
+def add_page_block(transcript: Transcript, block: PageBlock) -> None:
+    """Write the block, its words and boxes."""
+    transcript.add(
+        block.kind,
+        block.text,
+        level=block.level,
+        page=block.boxes[0].page,
+        boxes=block.boxes,
+        words=block.words,
+    )
 
 
 def goes_on(block: PageBlock, following: PageBlock) -> bool:

@@ -16,9 +16,11 @@ from ingestion.parse.transcript import clean
 from rag.domain import Box
 
 _HYPHENS = (0x02, 0xFFFE)  # how pdfium reports the hyphen of a word that is broken over two lines
-_BREAKS = (0x0A, 0x0D)
+_ENDS = frozenset((*_HYPHENS, 0x0A, 0x0D))
+_BLANK, _PLAIN = 0x20, 0xD800  # between them a code point is a letter, a sign or a blank
 _BOLD_WEIGHT = 600
 _BOLD_NAMES = ("bold", "black", "heavy")
+_CELL = 18  # line heights that a cell may be wide; a line of the next column is wider
 _FINE = 1000  # device units a point, since pdfium maps to whole numbers
 
 Rect = tuple[float, float, float, float]
@@ -43,6 +45,7 @@ class Line:
 
     words: list[PdfWord] = field(default_factory=list)
     hyphenated: bool = False
+    _measured: tuple[int, float, bool] = field(default=(0, 0.0, False), repr=False, compare=False)
 
     @property
     def x0(self) -> float:
@@ -63,16 +66,24 @@ class Line:
     @property
     def height(self) -> float:
         """The height of most of its characters, in half points."""
-        sizes: dict[float, int] = {}
-        for word in self.words:
-            size = round(word.height * 2) / 2
-            sizes[size] = sizes.get(size, 0) + len(word.text)
-        return max(sizes, key=lambda size: sizes[size])
+        return self._measure()[1]
 
     @property
     def bold(self) -> bool:
-        worded = [word for word in self.words if any(c.isalnum() for c in word.text)]
-        return bool(worded) and all(word.bold for word in worded)
+        return self._measure()[2]
+
+    def _measure(self) -> tuple[int, float, bool]:
+        """Height and weight, asked for many times a line; measured again once words are added."""
+        if self._measured[0] != len(self.words):
+            sizes: dict[float, int] = {}
+            for word in self.words:
+                size = round(word.height * 2) / 2
+                sizes[size] = sizes.get(size, 0) + len(word.text)
+            worded = [word for word in self.words if any(c.isalnum() for c in word.text)]
+            bold = bool(worded) and all(word.bold for word in worded)
+            height = max(sizes, key=lambda size: sizes[size])
+            self._measured = (len(self.words), height, bold)
+        return self._measured
 
     @property
     def turned(self) -> bool:
@@ -90,7 +101,7 @@ def page_lines(page: Any, number: int) -> list[Line]:
     sheet = page.get_textpage()
     try:
         turn = math.radians(page.get_rotation())
-        return list(_rejoined(_lines(pdfium, sheet, number, _to_top_left(pdfium, page), turn)))
+        return list(_rejoined(_lines(pdfium, sheet, number, to_top_left(pdfium, page), turn)))
     finally:
         sheet.close()
 
@@ -116,56 +127,83 @@ def _continues(line: Line, piece: Line) -> bool:
     last, first = line.words[-1].box, piece.words[0].box
     overlap = min(line.y1, first.y1) - max(line.y0, first.y0)
     gap = first.x0 - last.x1
+    if gap > 0.8 * line.height and overlap > 0.7 * max(line.height, piece.height):
+        return piece.x1 - piece.x0 < _CELL * piece.height  # the next cell of a row
     return overlap > 0.35 * min(last.y1 - last.y0, first.y1 - first.y0) and (
         -0.3 * line.height <= gap <= 0.8 * line.height
     )
 
 
 def _lines(pdfium: Any, sheet: Any, number: int, point: Point, turn: float) -> Iterator[Line]:
-    line = Line()
-    letters: list[str] = []
-    box: Rect = (0.0, 0.0, 0.0, 0.0)
+    """The loop that runs for every character of a document: plain comparisons, in the page's own
+    coordinates; the map to the page as shown is asked for once a word."""
+    raw, rect = sheet.raw, pdfium.FS_RECTF()
+    unicode_of, box_of, where = (
+        pdfium.FPDFText_GetUnicode,
+        pdfium.FPDFText_GetLooseCharBox,
+        ctypes.byref(rect),
+    )
+    on_its_side = abs(point(1, 0)[0] - point(0, 0)[0]) < 0.5  # the page is shown a quarter turned
+    line, letters = Line(), list[str]()
+    x0 = y0 = x1 = y1 = 0.0
     first, height, on_side = 0, 0.0, False
-    rect = pdfium.FS_RECTF()
 
     def end_word() -> None:
-        if letters:
-            text = clean("".join(letters))
-            if text:
-                bold = _is_bold(pdfium, sheet, first)
-                line.words.append(PdfWord(text, Box(number, *box), height, bold, on_side))
-            letters.clear()
+        text = clean("".join(letters))
+        letters.clear()
+        if text:
+            box = (y0, x0, y1, x1) if on_its_side else (x0, y0, x1, y1)
+            bold = _is_bold(pdfium, raw, first)
+            line.words.append(PdfWord(text, Box(number, *_box(point, box)), height, bold, on_side))
 
     for index in range(sheet.count_chars()):
-        code = pdfium.FPDFText_GetUnicode(sheet, index)
-        if code in _BREAKS or code in _HYPHENS:
-            end_word()
+        code = unicode_of(raw, index)
+        if code == _BLANK:
+            if letters:
+                end_word()
+            continue
+        if code in _ENDS:
+            if letters:
+                end_word()
             if line.words:
                 line.hyphenated = code in _HYPHENS
                 yield line
                 line = Line()
             continue
-        letter = _letter(code)
+        letter = chr(code) if _BLANK < code < _PLAIN else _letter(code)
         if letter.isspace():
-            end_word()
+            if letters:
+                end_word()
             continue
-        pdfium.FPDFText_GetLooseCharBox(sheet, index, rect)
-        at = _box(point, rect)
-        follows = bool(letters or line.words) and _beside(box, at)
-        turned = not follows and _is_turned(pdfium, sheet, index, turn)
-        follows = follows or (turned and _above(box, at))
+        box_of(raw, index, where)
+        left, low, right, high = rect.left, rect.bottom, rect.right, rect.top
+        if on_its_side:
+            left, low, right, high = low, left, high, right
+        if left > right:
+            left, right = right, left
+        if low > high:
+            low, high = high, low
+        follows = turned = False
+        if letters or line.words:
+            follows = (high if high < y1 else y1) > (low if low > y0 else y0)
+        if not follows:
+            turned = _is_turned(pdfium, raw, index, turn)
+            follows = turned and (right if right < x1 else x1) > (left if left > x0 else x0)
         if letters and follows:
-            box = (min(box[0], at[0]), min(box[1], at[1]), max(box[2], at[2]), max(box[3], at[3]))
+            x0, y0 = left if left < x0 else x0, low if low < y0 else y0
+            x1, y1 = right if right > x1 else x1, high if high > y1 else y1
         else:
-            end_word()
+            if letters:
+                end_word()
             if line.words and not follows:
                 yield line
                 line = Line()
-            box, first = at, index
+            x0, y0, x1, y1, first = left, low, right, high, index
             on_side = turned or (on_side and follows)
-            height = at[2] - at[0] if on_side else at[3] - at[1]
+            height = right - left if on_side else high - low
         letters.append(letter)
-    end_word()
+    if letters:
+        end_word()
     if line.words:
         yield line
 
@@ -179,28 +217,18 @@ def _letter(code: int) -> str:
     return chr(code) if 0 < code <= 0x10FFFF else "\ufffd"
 
 
-def _beside(box: Rect, at: Rect) -> bool:
-    """Whether two boxes share a horizontal line."""
-    return min(box[3], at[3]) > max(box[1], at[1])
-
-
-def _above(box: Rect, at: Rect) -> bool:
-    """Whether two boxes share a vertical line."""
-    return min(box[2], at[2]) > max(box[0], at[0])
-
-
 def _is_turned(pdfium: Any, sheet: Any, index: int, turn: float) -> bool:
     """Whether the character stands on its side on the page as it is shown."""
     return abs(math.sin(pdfium.FPDFText_GetCharAngle(sheet, index) - turn)) > 0.7
 
 
-def _box(point: Point, rect: Any) -> Rect:
-    ax, ay = point(rect.left, rect.top)
-    bx, by = point(rect.right, rect.bottom)
+def _box(point: Point, box: Rect) -> Rect:
+    ax, ay = point(box[0], box[1])
+    bx, by = point(box[2], box[3])
     return min(ax, bx), min(ay, by), max(ax, bx), max(ay, by)
 
 
-def _to_top_left(pdfium: Any, page: Any) -> Point:
+def to_top_left(pdfium: Any, page: Any) -> Point:
     """The map from a page's own coordinates to points from the top left of the page as shown. It
     is affine, so three points of pdfium's own map give it (crop box and rotation included)."""
     width, height = page.get_size()

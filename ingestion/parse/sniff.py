@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
-from enum import StrEnum
 from pathlib import PurePosixPath
 
+from ingestion.parse.archive import is_archive
+from ingestion.parse.container import is_zip, office_family
 from ingestion.parse.decode import decode
+from ingestion.parse.family import READABLE, Family
+from ingestion.parse.pictures import picture_format
 from rag.errors import EmptyDocument, EncryptedDocument, UnreadableDocument, UnsupportedType
 
-
-class Family(StrEnum):
-    TEXT = "text"
-    MARKDOWN = "markdown"
-    HTML = "html"
-    PDF = "pdf"
-    DOCX = "docx"
-
-
-READABLE = "Attest reads PDF, DOCX, HTML, Markdown and plain text"
 _HTML = re.compile(r"<!doctype\s+html|<(?:html|head|body)[\s>]", re.IGNORECASE)
 _HTML_PARTS = re.compile(r"</(?:p|div|h[1-6]|table|ul|ol|a|span|b|i)>", re.IGNORECASE)
 _MARKS = (
@@ -29,18 +23,41 @@ _MARKS = (
     re.compile(r"^\|.*\|[ \t]*$", re.MULTILINE),
     re.compile(r"\*\*\S[^*\n]*\*\*"),
 )
+_HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,60}:[ \t\n]")
+_MAIL_HEADERS = frozenset(
+    (
+        *("from", "to", "cc", "bcc", "subject", "date", "sender", "reply-to", "received"),
+        *("message-id", "mime-version", "return-path", "content-type", "delivered-to"),
+        *("x-mailer", "x-sender", "in-reply-to", "references"),
+    )
+)
+_ENOUGH_HEADERS = 2  # of a mail, told by the first lines
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED_OLE = "EncryptedPackage".encode("utf-16-le")
-_MAIL = re.compile(r"\A(?:[\w-]+:.*\n(?:[ \t].*\n)*)*?content-type:\s*multipart/", re.IGNORECASE)
+_OLE_STREAMS = {
+    "WordDocument": Family.DOC,
+    "PowerPoint Document": Family.PPT,
+    "Workbook": Family.SPREADSHEET,
+    "Book": Family.SPREADSHEET,
+    "__properties_version1.0": Family.MSG,
+}
 _KNOWN_BY_NAME = {
     ".md": Family.MARKDOWN,
     ".markdown": Family.MARKDOWN,
     ".txt": Family.TEXT,
     ".text": Family.TEXT,
     ".log": Family.TEXT,
-    ".csv": Family.TEXT,
     ".rst": Family.TEXT,
+    ".org": Family.TEXT,
+    ".yaml": Family.TEXT,
+    ".yml": Family.TEXT,
+    ".csv": Family.DELIMITED,
+    ".tsv": Family.DELIMITED,
+    ".tab": Family.DELIMITED,
+    ".psv": Family.DELIMITED,
 }
+_JSON_NAMES = (".json", ".ndjson", ".jsonl", ".geojson")
+_MAIL_NAMES = (".eml", ".mht", ".p7s")
 
 
 def sniff(data: bytes, name: str) -> Family:
@@ -50,27 +67,38 @@ def sniff(data: bytes, name: str) -> Family:
         raise EmptyDocument("the file is empty" if not data else "the file holds only blanks")
     if b"%PDF-" in data[:1024]:
         return Family.PDF
-    if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        from ingestion.parse.container import office_family
-
-        return office_family(data)
+    if is_zip(data):
+        return office_family(data) or Family.ARCHIVE
+    if is_archive(data):
+        return Family.ARCHIVE
     if data.startswith(_OLE):
-        raise _ole(data)
+        return _ole(data)
+    if data.lstrip()[:5] == b"{\\rtf":
+        return Family.RTF
+    if picture_format(data):
+        return Family.IMAGE
     _refuse_known_binaries(data, name)
-    return _text_family(decode(data[: 2**16]), name)
+    return _text_family(decode(data[: 2**16]), data, name)
 
 
-def _ole(data: bytes) -> UnreadableDocument:
+def _ole(data: bytes) -> Family:
     if _ENCRYPTED_OLE in data:
-        return EncryptedDocument("the file is protected by a password; save it without one")
-    return UnsupportedType(
-        "the file is in an old Office format (.doc, .xls, .ppt or .msg); save it as .docx or PDF"
-    )
+        raise EncryptedDocument("the file is protected by a password; save it without one")
+    import olefile
+
+    try:
+        with olefile.OleFileIO(data) as ole:
+            for stream, family in _OLE_STREAMS.items():
+                if ole.exists(stream):
+                    return family
+    except (OSError, ValueError, IndexError, TypeError, AttributeError) as exc:
+        raise UnreadableDocument(
+            f"the file is a damaged Office file ({str(exc)[:120]}); save it again as .docx or PDF"
+        ) from exc
+    raise UnsupportedType(f"the file is in an old Office format; save it as PDF. {READABLE}")
 
 
 def _refuse_known_binaries(data: bytes, name: str) -> None:
-    if data.lstrip().startswith(b"{\\rtf"):
-        raise UnsupportedType("the file is RTF; save it as .docx or PDF")
     if b"\0" not in data[:4096] and not _high(data[:4096]):
         return
     import puremagic
@@ -90,20 +118,54 @@ def _high(sample: bytes) -> bool:
     return any(byte >= 0x80 for byte in sample)
 
 
-def _text_family(head: str, name: str) -> Family:
-    start = head.lstrip("\ufeff \t\r\n")
+def _text_family(head: str, data: bytes, name: str) -> Family:
+    start = head.lstrip("\ufeff \t\r\n").replace("\r\n", "\n")
+    suffix = PurePosixPath(name.lower()).suffix
     if start[:5].lower() == "<?xml" and not _HTML.search(start[:2048]):
-        raise UnsupportedType(f"the file is XML data; {READABLE}")
-    if _MAIL.match(start.replace("\r\n", "\n")[:16384]):
-        raise UnsupportedType("the file is a mail message with parts; save it as PDF or text")
+        return Family.XML
+    if _is_mail(start, suffix):
+        return Family.EML
     if _HTML.search(start[:2048]) and start.startswith("<"):
         return Family.HTML
-    suffix = PurePosixPath(name.lower()).suffix
     if suffix in (".html", ".htm", ".xhtml") and _HTML_PARTS.search(head):
         return Family.HTML
+    if start[:1] in ("{", "[") and (suffix in _JSON_NAMES or _is_json(data, suffix)):
+        return Family.JSON
     if suffix in _KNOWN_BY_NAME:
         return _KNOWN_BY_NAME[suffix]
     if start.startswith("<") and len(_HTML_PARTS.findall(head)) >= 2:
         return Family.HTML
     marks = sum(bool(mark.search(head)) for mark in _MARKS)
     return Family.MARKDOWN if marks >= 2 else Family.TEXT
+
+
+def _is_mail(start: str, suffix: str) -> bool:
+    """Whether the text begins with the headers of a message. A text file may well begin with a
+    line or two of "From:" and "Date:", so one of the technical headers is asked for there."""
+    names: list[str] = []
+    for line in start[:16384].split("\n"):
+        if not line.strip():
+            break
+        if line[:1] in (" ", "\t"):
+            continue
+        if _HEADER.match(f"{line}\n") is None:
+            if names or not line.startswith("From "):  # the first line of a mailbox
+                break
+            continue
+        names.append(line.partition(":")[0].lower())
+    known = set(names) & _MAIL_HEADERS
+    if suffix in _MAIL_NAMES:
+        return bool(known)
+    technical = known & {"mime-version", "message-id", "received", "return-path"}
+    return len(known) > _ENOUGH_HEADERS and bool(technical)
+
+
+def _is_json(data: bytes, suffix: str) -> bool:
+    """Whether all of it is JSON; what merely looks so is text."""
+    if suffix in (".md", ".markdown"):
+        return False
+    try:
+        json.loads(decode(data))
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -20,15 +20,21 @@ _PROSE_WIDTH = 50  # narrower paragraphs are addresses, verses, figures: their l
 def parse_text(data: bytes, limits: Limits) -> Parsed:
     """Parse bytes in any encoding. Raises UnsupportedType for binary data, EmptyDocument."""
     transcript = Transcript(limits)
+    groups = add_text(transcript, decode(data))
+    return transcript.finish("text/plain", title=_first_line(groups))
+
+
+def add_text(transcript: Transcript, text: str) -> list[list[str]]:
+    """Add the blocks of plain text; its groups of lines between blank ones are returned."""
     groups = [
         group.split("\n")
-        for group in re.split(r"\n(?:[ \t]*\n)+", clean(decode(data)).strip("\n"))
+        for group in re.split(r"\n(?:[ \t]*\n)+", clean(text).strip("\n"))
         if group.strip()
     ]
     for index, lines in enumerate(groups):
         following = groups[index + 1] if index + 1 < len(groups) else []
         _add(transcript, lines, following)
-    return transcript.finish("text/plain", title=_first_line(groups))
+    return groups
 
 
 def _first_line(groups: list[list[str]]) -> str:

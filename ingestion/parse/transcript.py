@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from ingestion.limits import Limits
-from rag.domain import Block, BlockKind, Box, MetadataValue, Parsed, Word
+from rag.domain import Block, BlockKind, Box, Member, MetadataValue, Parsed, Word
 from rag.errors import EmptyDocument, LimitExceeded
 
 SEPARATOR = "\n\n"
@@ -84,6 +84,7 @@ class Transcript:
         title: str = "",
         pages: int | None = None,
         metadata: Mapping[str, MetadataValue] | None = None,
+        members: Sequence[Member] = (),
         nothing: str = "the file holds no text",
     ) -> Parsed:
         """What was added, as one Parsed. Raises EmptyDocument (saying `nothing`) without text."""
@@ -98,6 +99,7 @@ class Transcript:
             pages=pages,
             words=tuple(self._words),
             metadata={key: _plain(value) for key, value in (metadata or {}).items()},
+            members=tuple(members),
         )
 
     def _first_heading(self, text: str) -> str:

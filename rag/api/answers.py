@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from rag.api.access import Manager, Reader
 from rag.api.attended import attended
 from rag.api.parts import Here
-from rag.domain import Answer, Feedback, Opinion, Replayed, Right
+from rag.domain import Answer, Explanation, Feedback, Opinion, Replayed, Right
 from rag.feedback import give_feedback
 from rag.reach import answer_for, collection_for, may_read_sources
 
@@ -43,6 +43,12 @@ def answers(
 def answer(id: str, who: Reader, here: Here) -> Answer:
     with here.attest.store() as work:
         return answer_for(work, id, who)
+
+
+@router.get("/answers/{id}/explanation")
+def explanation(id: str, who: Reader, here: Here) -> Explanation:
+    """How it came to its passages: the search done again as of its generation."""
+    return here.attest.answering.explain_answer(who, id)
 
 
 @router.post("/answers/{id}/replay")

@@ -16,7 +16,7 @@ from rag.api.access import Reader
 from rag.api.attended import Start, whole
 from rag.api.parts import Here, Parts
 from rag.api.streamed import Streamed
-from rag.domain import Answer, Condition, Leg, Passage, Principal, Right
+from rag.domain import Answer, Condition, Explanation, Leg, Passage, Principal, Right, Turn
 from rag.errors import AttestError
 from rag.pieces import Gone
 from rag.reach import collection_for
@@ -29,8 +29,11 @@ Conditions = Annotated[list[Condition], Field(max_length=50)]
 
 
 class Question(BaseModel):
+    """`history`: the conversation so far, oldest turn first."""
+
     question: str
     conditions: Conditions = []
+    history: Annotated[list[Turn], Field(max_length=1000)] = []
 
 
 class Query(BaseModel):
@@ -49,7 +52,13 @@ def _admit(here: Parts, name: str, who: Principal) -> None:
 def _start(here: Parts, name: str, who: Principal, body: Question) -> Start:
     def start(waited: float, gone: Gone) -> Iterator[Event]:
         return here.attest.answering.stream(
-            who, name, body.question, conditions=body.conditions, waited=waited, gone=gone
+            who,
+            name,
+            body.question,
+            conditions=body.conditions,
+            history=body.history,
+            waited=waited,
+            gone=gone,
         )
 
     return start
@@ -68,6 +77,12 @@ def search(name: str, body: Query, who: Reader, here: Here) -> list[Passage]:
     return here.attest.answering.search(
         who, name, body.query, leg=body.leg, k=body.k, conditions=body.conditions
     )
+
+
+@router.post("/explain")
+def explain(name: str, body: Question, who: Reader, here: Here) -> Explanation:
+    """How the question would come to its passages; nothing is answered and nothing stored."""
+    return here.attest.answering.explain(who, name, body.question, conditions=body.conditions)
 
 
 @router.post("/ask/stream", response_class=StreamingResponse)

@@ -51,4 +51,5 @@ def set_rights(name: str, body: Rights, who: Manager, here: Here) -> Collection:
 
 @router.delete("/{name}", status_code=204)
 def delete_collection(name: str, who: Manager, here: Here) -> None:
-    changes.delete_collection(here.attest.store, who, name)
+    deleted = changes.delete_collection(here.attest.store, who, name)
+    here.attest.forget_index(deleted.id)

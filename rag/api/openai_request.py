@@ -1,7 +1,8 @@
 """A chat completion as OpenAI's clients ask for it, read as one question with its sampling.
 
-The last user message is the question. Earlier turns are not read, and system messages do not steer
-the reader: what it does is fixed by its prompt, as the retrieved text cannot change it either.
+The last user message is the question, and what was said before it is the conversation that it may
+follow on. System messages do not steer the reader: what it does is fixed by its prompt, as the
+retrieved text cannot change it either.
 What cannot be honoured is refused by name; what only concerns OpenAI's own house is ignored.
 """
 
@@ -12,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rag.domain import Sampling
+from rag.domain import Sampling, Turn
 from rag.errors import UnsupportedParameter
 
 # Without effect on what is answered here.
@@ -57,6 +58,23 @@ class Message(BaseModel):
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: str | list[Part] | None = None
 
+    @property
+    def words(self) -> str:
+        """What of it is text."""
+        content = self.content or ""
+        if isinstance(content, str):
+            return content
+        return "\n".join(part.text for part in content if part.type == "text")
+
+    def require_text(self) -> None:
+        """Raises UnsupportedParameter for a part that is no text."""
+        for part in self.content if isinstance(self.content, list) else ():
+            if part.type != "text":
+                raise UnsupportedParameter(
+                    f"a part of type {part.type!r:.100} cannot be read; send text",
+                    parameter="messages",
+                )
+
 
 class StreamOptions(BaseModel):
     include_usage: bool = False
@@ -89,19 +107,29 @@ class ChatCompletionRequest(BaseModel):
     @property
     def question(self) -> str:
         """The text of the last user message. Raises UnsupportedParameter."""
-        asked = [message for message in self.messages if message.role == "user"]
+        asked = self.messages[self._last]
+        asked.require_text()
+        return asked.words
+
+    @property
+    def history(self) -> list[Turn]:
+        """What was said before the last user message: each earlier one with the last word that the
+        assistant had on it. Raises UnsupportedParameter."""
+        turns: list[Turn] = []
+        for message in self.messages[: self._last]:
+            if message.role == "user":
+                turns.append(Turn(message.words))
+            elif message.role == "assistant" and turns:
+                turns[-1] = Turn(turns[-1].question, message.words)
+        return turns
+
+    @property
+    def _last(self) -> int:
+        """Where the last user message stands."""
+        asked = [at for at, message in enumerate(self.messages) if message.role == "user"]
         if not asked:
             raise UnsupportedParameter("there is no user message to answer", parameter="messages")
-        content = asked[-1].content or ""
-        if isinstance(content, str):
-            return content
-        for part in content:
-            if part.type != "text":
-                raise UnsupportedParameter(
-                    f"a part of type {part.type!r:.100} cannot be read; send text",
-                    parameter="messages",
-                )
-        return "\n".join(part.text for part in content)
+        return asked[-1]
 
     def sampling(self, usual: Sampling) -> Sampling:
         """`usual` but for what is asked for. Without a seed, chance is drawn anew and kept with the

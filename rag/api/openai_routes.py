@@ -42,17 +42,23 @@ def model(model: str, who: Reader, here: Here) -> Model:
 async def chat_completions(
     body: ChatCompletionRequest, who: Reader, here: Here, request: Request
 ) -> Response:
-    """The last user message, answered from the collection that `model` names. Hanging up stops the
-    work."""
+    """The last user message, answered from the collection that `model` names; it may follow on what
+    was said before it. Hanging up stops the work."""
     body.require_supported()
-    question = body.question
+    question, history = body.question, body.history
     collection = await run_in_threadpool(_named, here, body.model, who)
     answering = here.attest.answering
     sampling = body.sampling(answering.policy.sampling)
 
     def start(waited: float, gone: Gone) -> Iterator[Event]:
         return answering.stream(
-            who, collection.name, question, sampling=sampling, waited=waited, gone=gone
+            who,
+            collection.name,
+            question,
+            history=history,
+            sampling=sampling,
+            waited=waited,
+            gone=gone,
         )
 
     if body.stream:

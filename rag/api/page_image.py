@@ -1,5 +1,5 @@
-"""One PDF page as PNG, drawn in a process of its own: an uploaded file is not trusted, and what it
-does to the reader of PDFs must not reach the API.
+"""One page of a PDF or picture as PNG, drawn in a process of its own: an uploaded file is not
+trusted, and what it does to its reader must not reach the API.
 
     python -m rag.api.page_image PAGE SCALE < file.pdf > page.png
 """
@@ -7,22 +7,35 @@ does to the reader of PDFs must not reach the API.
 from __future__ import annotations
 
 import io
+import math
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
+from ingestion.parse.pictures import MEDIA_TYPES, frames, picture_format
 from rag.errors import LimitExceeded, UnreadableDocument
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 SECONDS = 20
 MEMORY = 1_000 * 2**20  # bytes
 MOST_PIXELS = 20_000_000
 
 
-def page_image(pdf: bytes, page: int, scale: float) -> bytes:
+def has_pages(media_type: str) -> bool:
+    """Whether pages of such a document can be drawn."""
+    return media_type == "application/pdf" or media_type in MEDIA_TYPES
+
+
+def page_image(data: bytes, page: int, scale: float) -> bytes:
     """PNG of `page` (from 1) with `scale` pixels a point. Raises UnreadableDocument,
     LimitExceeded."""
     command = [sys.executable, "-P", "-m", "rag.api.page_image", str(page), str(scale)]
     try:
-        done = subprocess.run(command, input=pdf, capture_output=True, timeout=SECONDS, check=False)
+        done = subprocess.run(
+            command, input=data, capture_output=True, timeout=SECONDS, check=False
+        )
     except subprocess.TimeoutExpired as exc:
         raise LimitExceeded(f"page {page} took longer than {SECONDS} s to draw") from exc
     if done.returncode:
@@ -31,7 +44,14 @@ def page_image(pdf: bytes, page: int, scale: float) -> bytes:
     return done.stdout
 
 
-def draw(pdf: bytes, page: int, scale: float) -> bytes:
+def draw(data: bytes, page: int, scale: float) -> bytes:
+    image = _picture(data, page, scale) if picture_format(data) else _sheet(data, page, scale)
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+def _sheet(pdf: bytes, page: int, scale: float) -> Image:
     import pypdfium2
 
     with pypdfium2.PdfDocument(pdf) as document:
@@ -39,11 +59,22 @@ def draw(pdf: bytes, page: int, scale: float) -> bytes:
             raise UnreadableDocument(f"there are {len(document)} pages")
         sheet = document[page - 1]
         width, height = sheet.get_size()
-        most = (MOST_PIXELS / max(width * height, 1.0)) ** 0.5
-        image = sheet.render(scale=min(scale, most)).to_pil()
-    out = io.BytesIO()
-    image.save(out, "PNG")
-    return out.getvalue()
+        image: Image = sheet.render(scale=_within(width, height, scale)).to_pil()
+        return image
+
+
+def _picture(data: bytes, page: int, scale: float) -> Image:
+    for number, (frame, points) in enumerate(frames(data), 1):
+        if number == page:
+            factor = _within(frame.width, frame.height, scale * points)
+            size = max(1, round(frame.width * factor)), max(1, round(frame.height * factor))
+            return frame.convert("RGB").resize(size)
+    raise UnreadableDocument(f"there is no page {page}")
+
+
+def _within(width: float, height: float, scale: float) -> float:
+    """`scale`, or less where the image would be too large."""
+    return min(scale, math.sqrt(MOST_PIXELS / max(width * height, 1.0)))
 
 
 def _limit() -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Response
 
 from rag.api.access import Reader
-from rag.api.page_image import page_image
+from rag.api.page_image import has_pages, page_image
 from rag.api.parts import Here
 from rag.domain import Word
 from rag.errors import UnknownDocument
@@ -33,10 +33,10 @@ def words(id: str, page: Page, who: Reader, here: Here) -> list[Word]:
 def image(
     id: str, page: Page, who: Reader, here: Here, scale: float = Query(1.5, ge=0.1, le=6)
 ) -> Response:
-    """The page as PNG, `scale` pixels a point; of PDF documents only."""
+    """The page as PNG, `scale` pixels a point; of PDF documents and pictures only."""
     with here.attest.store() as work:
         _, version = version_for(work, id, who)
-    if version.media_type != "application/pdf" or version.pages is None or page > version.pages:
+    if not has_pages(version.media_type) or version.pages is None or page > version.pages:
         raise UnknownDocument(f"version {id!r} has no page {page} to be drawn")
     drawn = page_image(here.attest.blobs.get(version.sha256), page, scale)
     # A version never changes, but rights may: kept by the browser for a while, by no one between.

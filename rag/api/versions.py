@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Query
+from fastapi.responses import HTMLResponse
 
 from rag.api.access import Reader
 from rag.api.parts import Here, Parts
+from rag.api.rendering import rendering
 from rag.domain import Block, Right, Version
 from rag.errors import BadInput, UnknownDocument
 from rag.reach import document_for, version_for
@@ -76,6 +78,27 @@ def extract(
         quote_end=end,
         length=len(text),
     )
+
+
+@router.get("/versions/{id}/html", response_class=HTMLResponse)
+def html(
+    id: str,
+    who: Reader,
+    here: Here,
+    start: int = Query(ge=0),
+    end: int = Query(ge=0),
+    around: int = Query(4_000, ge=0, le=200_000),
+) -> HTMLResponse:
+    """The place start..end as a reader sees it: headings, lists and rows around it, and the span
+    itself in `mark` elements. For every format; nothing of the file is executed or fetched."""
+    with here.attest.store() as work:
+        _, version = version_for(work, id, who)
+        found = work.documents.blocks(id)
+    text = _text(here, version)
+    if not start <= end <= len(text):
+        raise BadInput(f"{start}..{end} is no span of a text of {len(text)} characters")
+    headers = {"Content-Security-Policy": "default-src 'none'; sandbox"}
+    return HTMLResponse(rendering(text, found, start, end, around), headers=headers)
 
 
 @router.get("/versions/{id}/blocks")

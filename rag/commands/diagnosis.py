@@ -121,14 +121,20 @@ def _live(delta: Delta, generation: int) -> dict[str, Row]:
 def _held(
     attest: Attest, collection: Collection, live: dict[str, Row], generation: int
 ) -> set[str]:
-    """What the dense leg returns when everything is asked for by someone who may read it all."""
+    """What the dense leg returns when everything is asked for by someone who may read it all; an
+    engine on servers, which gives only so many hits, is asked for its rows."""
+    from rag.index.fed import FedIndex
+
+    index = attest.index(collection.id)
+    if isinstance(index, FedIndex):
+        return index.live(generation)
     if not live:
         return set()
     some = next(iter(live.values()))
     readers = (row.readers for row in live.values() if row.readers is not None)
     everyone = frozenset(collection.rights).union(*readers)
     probe = np.asarray(some.vector, dtype=np.float32)
-    hits = attest.index(collection.id).dense(probe, Filter(generation, everyone), len(live) + 100)
+    hits = index.dense(probe, Filter(generation, everyone), len(live) + 100)
     return {hit.chunk for hit in hits}
 
 

@@ -19,6 +19,7 @@ from rag.wire import Json
 
 if TYPE_CHECKING:
     from rag.bootstrap import Attest
+    from rag.ports import UnitOfWork
 
 ENDED = (JobState.DONE, JobState.FAILED, JobState.POISONED)
 
@@ -182,19 +183,23 @@ def _bytes(path: Path, most: int) -> bytes:
 
 def _follow(
     attest: Attest,
-    handed: Sequence[Handed],
+    handed: list[Handed],
     still_served: Callable[[], None],
     terminal: Terminal,
 ) -> None:
-    """Until every job has ended, by the jobs table, which is the truth. Raises Unavailable when
-    there is no worker any more."""
+    """Until every job has ended, by the jobs table, which is the truth; files inside the given ones
+    are added to `handed` as they are found. Raises Unavailable when there is no worker any more."""
     waiting = [each for each in handed if each.job is not None]
-    total = len(handed)
     while True:
+        found: list[Handed] = []
         with attest.store() as work:
             for each in waiting:
                 assert each.job is not None
                 each.job = work.jobs.get(each.job.id)
+                found += _inside(work, each) if each.job.state is JobState.DONE else []
+        handed.extend(found)
+        waiting += found
+        total = len(handed)
         running = [each.job for each in waiting if each.job and each.job.state is JobState.RUNNING]
         waiting = [each for each in waiting if each.job and each.job.state not in ENDED]
         if not waiting:
@@ -203,6 +208,15 @@ def _follow(
         still_served()
         terminal.progress(f"{total - len(waiting)} of {total} files done; {now or 'waiting'}")
         time.sleep(0.2)
+
+
+def _inside(work: UnitOfWork, around: Handed) -> list[Handed]:
+    """The files inside one that was read, to be followed too."""
+    assert around.job is not None
+    return [
+        Handed(File(around.file.path, job.name), job)
+        for job in work.jobs.inside(around.job.document)
+    ]
 
 
 def _failed(handed: Handed) -> bool:

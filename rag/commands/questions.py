@@ -8,18 +8,27 @@ from typing import TYPE_CHECKING, Any
 from rag.attribution import Attribution, attribution
 from rag.commands.opening import acting, opened
 from rag.commands.terminal import Terminal
-from rag.domain import Answer, Citation, Found, Leg, Passage, Said
+from rag.domain import Answer, Citation, Found, Leg, Passage, Principal, Said, Turn
 from rag.sentences import marked_sentences
 from rag.wire import Json, to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from rag.bootstrap import Attest
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
     asking = commands.add_parser("ask", parents=[common], help="ask a question, with citations")
     asking.add_argument("question")
     asking.add_argument("--collection", required=True, metavar="NAME")
+    asking.add_argument(
+        "--after",
+        metavar="ANSWER_ID",
+        action="append",
+        default=[],
+        help="the answer that this question follows on (again for a longer conversation)",
+    )
     asking.set_defaults(run=ask)
 
     searching = commands.add_parser("search", parents=[common], help="the passages nearest a query")
@@ -48,10 +57,21 @@ def count(text: str) -> int:
 
 def ask(asked: argparse.Namespace, terminal: Terminal) -> int:
     with opened(asked) as attest:
-        events = attest.answering.stream(acting(asked, attest), asked.collection, asked.question)
+        who = acting(asked, attest)
+        history = _history(attest, who, asked.after)
+        events = attest.answering.stream(who, asked.collection, asked.question, history=history)
         answer = _last(events, terminal)
     terminal.result(answer_json(answer), _sources(answer))
     return 0
+
+
+def _history(attest: Attest, who: Principal, answers: Sequence[str]) -> list[Turn]:
+    """The conversation of these answers, oldest first. Raises UnknownAnswer."""
+    from rag.reach import answer_for
+
+    with attest.store() as work:
+        held = [answer_for(work, id, who) for id in answers]
+    return [Turn(each.question, each.text) for each in held]
 
 
 def _last(events: Iterator[Found | Said | Answer], terminal: Terminal) -> Answer:
@@ -69,6 +89,8 @@ def _last(events: Iterator[Found | Said | Answer], terminal: Terminal) -> Answer
 
 def _sources(answer: Answer) -> str:
     lines = [f"\n{answer.verdict.value}, confidence {answer.confidence:.2f}, answer {answer.id}"]
+    if answer.replay.searched:
+        lines.append(f"searched for: {' '.join(answer.replay.searched.split())}")
     for held in answer.citations:
         page = f", page {held.page}" if held.page else ""
         lines.append(f'[{held.marker}] {held.document_name}{page}: "{held.quote}"')
@@ -87,6 +109,7 @@ def answer_json(answer: Answer) -> dict[str, Json]:
         "passages": [passage_json(passage) for passage in answer.passages],
         "timings": to_json(answer.timings),
         "answer_id": answer.id,
+        "searched": answer.replay.searched or answer.question,
         "generation": answer.replay.generation,
     }
 
@@ -122,6 +145,7 @@ def passage_json(passage: Passage) -> Json:
         "end": passage.chunk.end,
         "page": passage.chunk.page,
         "text": passage.chunk.text,
+        "also": [copy.document_name for copy in passage.also],
         "score": passage.score,
         "scores": to_json(passage.scores),
     }

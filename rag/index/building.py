@@ -101,10 +101,7 @@ def _write(
         shape = (len(table), dimension)
         mapped = np.memmap(part / VECTORS, np.float32, "r", shape=shape)
         looked = approximate.build(mapped, part / LISTS)
-    with store() as work:
-        if work.chunks.mark(collection, generation) != mark:
-            raise Conflict("the collection was purged or put back while its index was made")
-    return Manifest(
+    made = Manifest(
         collection,
         generation,
         floor,
@@ -118,6 +115,22 @@ def _write(
         time.monotonic() - started,
         {},
     )
+    if not of_the_truth(store, made):
+        raise Conflict("the collection was purged or put back while its index was made")
+    return made
+
+
+def of_the_truth(store: Store, made: Manifest) -> bool:
+    """Whether the truth still has the generation a snapshot was made at, and all of its rows: a
+    store that was put back to a backup has not, nor one that rows were purged of."""
+    with store() as work:
+        if work.chunks.mark(made.collection, made.generation) != made.mark:
+            return False
+        whole, later, before = (
+            work.chunks.news(made.collection, at) for at in (0, made.generation, made.floor)
+        )
+    born, ended = whole.born - later.born, whole.ended - before.ended
+    return born - ended == made.rows
 
 
 def pages(store: Store, collection: str, generation: int) -> Iterator[list[Row]]:

@@ -56,7 +56,7 @@ class DenseLeg:
             if (np.abs(lengths - 1) <= _UNIT).all():  # false where one is no number
                 return vectors
         for row in born:
-            if wrong := _wrong(row.vector, self.dimension):
+            if wrong := wrong_vector(row.vector, self.dimension):
                 raise Corrupt(
                     f"the stored vector of chunk {row.chunk} {wrong}; run `attest doctor`"
                 )
@@ -76,7 +76,7 @@ class DenseLeg:
     def search(self, vector: NDArray[np.float32], mask: Mask, k: int) -> Ranked:
         """The k best permitted rows by cosine, ties by position. Raises ModelError for a vector
         that is no unit vector of the index's dimension."""
-        if wrong := _wrong(vector, self.dimension):
+        if wrong := wrong_vector(vector, self.dimension):
             raise ModelError(f"the question's vector {wrong}; check the embedder of the collection")
         if k < 1 or not mask.count:
             return NOTHING
@@ -128,7 +128,7 @@ def products(
     )
 
 
-def _wrong(vector: NDArray[np.float32], dimension: int) -> str:
+def wrong_vector(vector: NDArray[np.float32], dimension: int) -> str:
     """What is wrong with a vector, "" when nothing is."""
     if vector.shape != (dimension,):
         return f"has shape {vector.shape}, not ({dimension},)"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -27,7 +28,7 @@ from rag.index.snapshot import Snapshot
 from rag.index.standing import Standing
 from rag.index.tantivy_lexical import TantivyLexical
 from rag.index.upkeep import Make, Upkeep
-from rag.ports import News, Store
+from rag.ports import Chunks, Store
 
 log = logging.getLogger(__name__)
 
@@ -87,11 +88,14 @@ class EmbeddedIndex:
         the next call builds everything anew."""
         held = self._held
         at = held.generation
-        news = self._news(at)
-        if news.generation > at > 0 and not news.ended and news.born > self._sizes.at_once:
+        with self._asking() as chunks:
+            same = held.mark == chunks.mark(self._collection, at)
+            news = chunks.news(self._collection, at)
+        many = news.generation > at > 0 and not news.ended and news.born > self._sizes.at_once
+        if same and many:
             self._apply_later().join(_PATIENCE)
             at = max(at, self._held.generation) if self._held is held else at
-        elif news.generation != at:
+        elif not same or news.generation != at:
             at = self._catch_up_now()
         if self._upkeep is not None:
             self._upkeep.look(self._held)
@@ -135,6 +139,8 @@ class EmbeddedIndex:
 
     def close(self) -> None:
         """Of no use afterwards."""
+        if self._upkeep is not None:
+            self._upkeep.stop()
         self.wait()
         with self._applying:
             self._replace(self._empty())
@@ -167,10 +173,12 @@ class EmbeddedIndex:
                     return held.hits(search(held), leg)
             newest = self._catch_up_now()  # again, should another thread forget in between
 
-    def _news(self, generation: int) -> News:
+    @contextmanager
+    def _asking(self) -> Iterator[Chunks]:
+        """What the truth says in one transaction."""
         try:
             with self._store() as work:
-                return work.chunks.news(self._collection, generation)
+                yield work.chunks
         except UnknownCollection:
             if self._upkeep is not None:
                 self._upkeep.remove()
@@ -189,11 +197,7 @@ class EmbeddedIndex:
             return self._held.generation
 
     def _go_on(self) -> None:
-        if self._news(self._held.generation).generation < self._held.generation:
-            self._replace(self._empty())  # the store was put back to a backup
-        if self._held.generation:
-            self._bring(self._held)
-        else:
+        if not self._held.generation or not self._bring(self._held):
             self._begin()
 
     def _catch_up_quietly(self) -> None:
@@ -214,29 +218,33 @@ class EmbeddedIndex:
 
     def _begin(self) -> None:
         """From nothing: the newest snapshot, or every row, page by page."""
-        news = self._news(0)
-        if not news.generation:
-            return
+        with self._asking() as chunks:
+            news = chunks.news(self._collection, 0)
+            mark = chunks.mark(self._collection, news.generation)
+        fresh = self._empty()
         snapshot = None if self._upkeep is None else self._upkeep.first(news.born)
         if snapshot is not None:
             fresh = opened(snapshot, self._sizes)
             self._bring(fresh)
-        else:
-            fresh = self._empty()
+        elif news.generation:
             for page in pages(self._store, self._collection, news.generation):
-                fresh.show(fresh.prepare(page), (), news.generation)
-            fresh.generation = news.generation
+                fresh.show(fresh.prepare(page), (), news.generation, mark)
+            fresh.generation, fresh.mark = news.generation, mark
         self._replace(fresh)
 
-    def _bring(self, held: Held) -> None:
-        """To the newest generation. Nobody else may bring the same."""
-        with self._store() as work:
-            delta = work.chunks.since(self._collection, held.generation)
-        if delta.generation == held.generation:
-            return
-        prepared = held.prepare(delta.born)
-        with self._lock.write():  # short: all that is slow is done above
-            held.show(prepared, delta.died, delta.generation)
+    def _bring(self, held: Held) -> bool:
+        """To the newest generation; False when the store was put back to a backup since. Nobody
+        else may bring the same."""
+        with self._asking() as chunks:
+            if held.mark != chunks.mark(self._collection, held.generation):
+                return False
+            delta = chunks.since(self._collection, held.generation)
+            mark = chunks.mark(self._collection, delta.generation)
+        if delta.generation != held.generation:
+            prepared = held.prepare(delta.born)
+            with self._lock.write():  # short: all that is slow is done above
+                held.show(prepared, delta.died, delta.generation, mark)
+        return True
 
     def _adopt(self, snapshot: Snapshot) -> None:
         """Put a newer snapshot in place of what is held, whole, with what came after it."""

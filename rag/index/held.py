@@ -40,6 +40,7 @@ class Held:
         self.lexical = lexical
         self.snapshot = snapshot
         self.generation = 0 if snapshot is None else snapshot.manifest.generation
+        self.mark = "" if snapshot is None else snapshot.manifest.mark
         self.floor = 0 if snapshot is None else snapshot.manifest.floor
         self.ended_before = rows.ended  # when the snapshot was made
         self.verified = False  # the snapshot's vectors
@@ -59,13 +60,15 @@ class Held:
             self.lexical.add([_terms(row) for row in born])
         return Prepared(born, vectors)
 
-    def show(self, prepared: Prepared, died: Sequence[tuple[int, int]], generation: int) -> None:
+    def show(
+        self, prepared: Prepared, died: Sequence[tuple[int, int]], generation: int, mark: str
+    ) -> None:
         """Make it visible; no question may run meanwhile. Raises Corrupt, IndexUnavailable."""
         self.rows.extend(prepared.born)
         self.rows.end(died)
         self.dense.extend(prepared.vectors)
         self.lexical.show()
-        self.generation = generation
+        self.generation, self.mark = generation, mark
 
     @property
     def working(self) -> Path | None:

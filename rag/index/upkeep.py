@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 from rag.errors import AttestError, Corrupt
-from rag.index.building import build
+from rag.index.building import build, of_the_truth
 from rag.index.held import Held
 from rag.index.sizes import Sizes
 from rag.index.snapshot import Snapshot, drop, newest, newest_name, remove_all
@@ -25,7 +26,20 @@ _LOOK = 1.0  # seconds between looks for what another process made
 _REST = 600.0  # seconds after a snapshot could not be made
 _WAIT = 0.2
 
-Make = Callable[[int], None]  # make a snapshot without the rows that died up to this generation
+
+class Make(Protocol):
+    """Makes snapshots of one collection."""
+
+    def __call__(self, floor: int) -> None:
+        """One without the rows that died up to `floor`. Returns when it is made, or another process
+        is at it. Raises AttestError."""
+        ...
+
+    def stop(self) -> None:
+        """End what it is at, and make no more."""
+        ...
+
+
 Adopt = Callable[[Snapshot], None]
 
 
@@ -48,7 +62,7 @@ class Upkeep:
         self._dimension = dimension
         self._sizes = sizes
         self._adopt = adopt
-        self._make = self._make_here if make is None else make
+        self._make = Here(store, collection, folder, dimension, sizes) if make is None else make
         self._busy = threading.Lock()
         self._thread: threading.Thread | None = None
         self._next_look = 0.0
@@ -107,6 +121,10 @@ class Upkeep:
         """Leave nothing of a collection that was deleted."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def stop(self) -> None:
+        """No more snapshots are made; what the background does now may fail."""
+        self._make.stop()
+
     def wait(self) -> None:
         """Until the background is done with what it does now."""
         thread = self._thread
@@ -154,10 +172,8 @@ class Upkeep:
     def _newest(self) -> Snapshot | None:
         """The newest that is of this history of the collection."""
         while (snapshot := newest(self._folder, self._collection, self._dimension)) is not None:
-            told = snapshot.manifest
-            with self._store() as work:
-                if work.chunks.mark(self._collection, told.generation) == told.mark:
-                    return snapshot
+            if of_the_truth(self._store, snapshot.manifest):
+                return snapshot
             drop(snapshot.folder, "the database is of another history, or was purged")
         return None
 
@@ -165,7 +181,18 @@ class Upkeep:
         with self._store() as work:
             return work.chunks.settled(self._collection, datetime.now(UTC) - HISTORY)
 
-    def _make_here(self, floor: int) -> None:
-        build(
-            self._store, self._collection, self._folder, self._dimension, floor, sizes=self._sizes
-        )
+
+class Here:
+    """Makes them in this process, where a build that has begun is not stopped."""
+
+    def __init__(
+        self, store: Store, collection: str, folder: Path, dimension: int, sizes: Sizes
+    ) -> None:
+        self._made_of = (store, collection, folder, dimension)
+        self._sizes = sizes
+
+    def __call__(self, floor: int) -> None:
+        build(*self._made_of, floor, sizes=self._sizes)
+
+    def stop(self) -> None:
+        return None

@@ -22,13 +22,15 @@ from rag.store.transaction import Transaction
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """`readers` and `metadata` None: as the document has them (nothing, when it is new)."""
+    """`readers` and `metadata` None: as the document has them (nothing, when it is new). `parent`
+    is the document that a new one lies in."""
 
     name: str
     sha256: str
     size: int
     readers: frozenset[str] | None
     metadata: Mapping[str, MetadataValue] | None
+    parent: str | None = None
 
 
 def accept(tx: Transaction, collection: str, upload: Upload) -> JobRow:
@@ -110,6 +112,7 @@ def _new_document(tx: Transaction, collection: str, upload: Upload) -> DocumentR
         readers=readers,
         given=given,
         gone=None,
+        parent=upload.parent,
         created=tx.now(),
     )
     session = tx.write()

@@ -25,9 +25,11 @@ def change_access(
     readers: list[str] | None,
     given: dict[str, Any],
 ) -> int:
-    """Give the document these readers and metadata from the returned generation on; uploads still
-    waiting will keep them. `owner` comes from `locked`."""
+    """Give the document and those inside it these readers and metadata from the returned generation
+    on; uploads still waiting will keep them. `owner` comes from `locked`."""
     session = tx.write()
+    for child in inside(session, document.id):
+        change_access(tx, owner, child, readers, given)
     document.readers, document.given = readers, given
     session.execute(
         update(JobRow)
@@ -46,11 +48,14 @@ def change_access(
 
 
 def end_document(tx: Transaction, owner: CollectionRow, document: DocumentRow) -> int:
-    """End its live version and fail its waiting jobs; the generation from which it is gone. A
-    document that is gone already gives the generation of that time."""
+    """End its live version and fail its waiting jobs, and those of the documents inside it; the
+    generation from which all is gone. A document that is gone already gives the generation of that
+    time."""
     session = tx.write()
     if document.gone is not None:
         return document.gone
+    for child in inside(session, document.id):
+        end_document(tx, owner, child)
     live = select(VersionRow.id).where(
         VersionRow.document == document.id, VersionRow.died.is_(None)
     )
@@ -72,6 +77,12 @@ def end_document(tx: Transaction, owner: CollectionRow, document: DocumentRow) -
     )
     session.flush()
     return document.gone
+
+
+def inside(session: Session, document: str) -> list[DocumentRow]:
+    """The documents whose files lie in this one's, those deleted left out."""
+    query = select(DocumentRow).where(DocumentRow.parent == document, DocumentRow.gone.is_(None))
+    return list(session.scalars(query.order_by(DocumentRow.name)))
 
 
 def end_live(tx: Transaction, document: str, generation: int) -> None:

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy import Row as SqlRow
-from sqlalchemy import Select, or_, select
 
 from rag.domain import Chunk, Filter, Passage
 from rag.errors import UnknownCollection
@@ -23,7 +23,7 @@ class SqlChunks:
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
 
-    def since(self, collection: str, generation: int) -> Delta:
+    def since(self, collection: str, generation: int, limit: int | None = None) -> Delta:
         """Rows born and already ended inside the window come with their `died`, so that a searcher
         can answer for every generation in it. Raises UnknownCollection. A `generation` newer than
         the collection's (a restored backup) gives an empty delta that ends before it began."""
@@ -33,6 +33,10 @@ class SqlChunks:
         )
         if newest is None:
             raise UnknownCollection(f"there is no collection {collection!r:.100}")
+        if limit is not None:
+            beyond = session.scalar(_beyond(collection, generation, limit))
+            if beyond is not None:
+                newest = max(generation + 1, beyond - 1)
         rows = session.execute(_born(collection, generation, newest).order_by(ChunkRow.row))
         ended = session.execute(
             select(ChunkRow.row, ChunkRow.died)
@@ -70,19 +74,30 @@ class SqlChunks:
         return settled_before(self._tx.read(), collection, before)
 
     def passages(self, collection: str, ids: Sequence[str], filter: Filter) -> list[Passage]:
-        session = self._tx.read()
-        rights = session.scalar(select(CollectionRow.rights).where(CollectionRow.id == collection))
-        if rights is None:
-            raise UnknownCollection(f"there is no collection {collection!r:.100}")
-        if filter.groups.isdisjoint(rights) or not ids:
-            return []  # readers of the collection only, whatever the rows say
-        rows = session.execute(_visible(ids, filter.generation))
+        if not self._readable(collection, filter) or not ids:
+            return []
+        rows = self._tx.read().execute(_visible(ids, filter.generation))
         found = {
             row.chunk: row
             for row in rows
             if row.collection == collection and _permitted(row, filter)
         }
         return [_passage(found[id]) for id in dict.fromkeys(ids) if id in found]
+
+    def count(self, collection: str, filter: Filter) -> int:
+        if not self._readable(collection, filter):
+            return 0
+        rows = self._tx.read().execute(_alike(collection, filter.generation))
+        return sum(row.alike for row in rows if _permitted(row, filter))
+
+    def _readable(self, collection: str, filter: Filter) -> bool:
+        """Rows are for readers of the collection only, whatever the rows say."""
+        rights = self._tx.read().scalar(
+            select(CollectionRow.rights).where(CollectionRow.id == collection)
+        )
+        if rights is None:
+            raise UnknownCollection(f"there is no collection {collection!r:.100}")
+        return not filter.groups.isdisjoint(rights)
 
     def shown(self, collection: str) -> Iterator[str]:
         live = (ChunkRow.collection == collection, ChunkRow.died.is_(None))
@@ -109,6 +124,17 @@ def _born(collection: str, after: int, until: int) -> Select[Any]:
     ).where(ChunkRow.collection == collection, ChunkRow.born > after, ChunkRow.born <= until)
 
 
+def _beyond(collection: str, after: int, limit: int) -> Select[Any]:
+    """The generation of the first row that is one too many."""
+    return (
+        select(ChunkRow.born)
+        .where(ChunkRow.collection == collection, ChunkRow.born > after)
+        .order_by(ChunkRow.born)
+        .offset(limit)
+        .limit(1)
+    )
+
+
 def _visible(ids: Sequence[str], generation: int) -> Select[*tuple[Any, ...]]:
     """Of any collection: asked for one, SQLite would read all its rows by (collection, born), a
     second at 100,000, instead of these by (chunk, born)."""
@@ -130,11 +156,28 @@ def _visible(ids: Sequence[str], generation: int) -> Select[*tuple[Any, ...]]:
         )
         .join(DocumentRow, DocumentRow.id == ChunkRow.document)
         .join(VersionRow, VersionRow.id == ChunkRow.version)
-        .where(
-            ChunkRow.chunk.in_(list(dict.fromkeys(ids))),
-            ChunkRow.born <= generation,
-            or_(ChunkRow.died.is_(None), ChunkRow.died > generation),
-        )
+        .where(ChunkRow.chunk.in_(list(dict.fromkeys(ids))), *_live(generation))
+    )
+
+
+def _alike(collection: str, generation: int) -> Select[Any]:
+    """A row for all that a document began in one generation, as they share rights and metadata,
+    with their number."""
+    together = (
+        select(func.min(ChunkRow.row).label("first"), func.count().label("alike"))
+        .where(ChunkRow.collection == collection, *_live(generation))
+        .group_by(ChunkRow.document, ChunkRow.born)
+        .subquery()
+    )
+    return select(ChunkRow.document, ChunkRow.readers, ChunkRow.merged, together.c.alike).join(
+        together, together.c.first == ChunkRow.row
+    )
+
+
+def _live(generation: int) -> tuple[ColumnElement[bool], ...]:
+    return (
+        ChunkRow.born <= generation,
+        or_(ChunkRow.died.is_(None), ChunkRow.died > generation),
     )
 
 

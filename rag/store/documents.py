@@ -124,6 +124,7 @@ def _document_noun(row: DocumentRow, version: str | None, own: dict[str, Any] | 
         metadata=(own or {}) | row.given,
         version=version,
         created=row.created,
+        parent=row.parent,
     )
 
 

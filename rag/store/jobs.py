@@ -41,6 +41,16 @@ class SqlJobs:
         rows = self._tx.read().scalars(query.order_by(JobRow.number.desc()))
         return [job_noun(row) for row in rows]
 
+    def inside(self, document: str) -> list[Job]:
+        later = aliased(JobRow)
+        newest = ~exists().where(later.document == JobRow.document, later.number > JobRow.number)
+        query = (
+            select(JobRow)
+            .join(DocumentRow, DocumentRow.id == JobRow.document)
+            .where(DocumentRow.parent == document, DocumentRow.gone.is_(None), newest)
+        )
+        return [job_noun(row) for row in self._tx.read().scalars(query.order_by(JobRow.name))]
+
     def counts(self) -> dict[JobState, int]:
         query = select(JobRow.state, func.count()).group_by(JobRow.state)
         found = {row[0]: row[1] for row in self._tx.read().execute(query)}

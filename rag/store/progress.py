@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, func, select
@@ -14,7 +13,8 @@ from rag.store.tables import ChunkRow, CollectionRow, GenerationRow
 
 
 def news_since(session: Session, collection: str, generation: int) -> News:
-    """Raises UnknownCollection."""
+    """Raises UnknownCollection. Both counts are answered by an index alone, so a million rows take
+    a tenth of a second."""
     newest = session.scalar(select(CollectionRow.generation).where(CollectionRow.id == collection))
     if newest is None:
         raise UnknownCollection(f"there is no collection {collection!r:.100}")
@@ -26,16 +26,12 @@ def news_since(session: Session, collection: str, generation: int) -> News:
 
 
 def mark_of(session: Session, collection: str, generation: int) -> str:
-    """Both counts are answered by an index alone, so a million rows take a tenth of a second."""
-    change = session.execute(
-        select(GenerationRow.change, GenerationRow.document, GenerationRow.at).where(
+    took = session.execute(
+        select(GenerationRow.at, GenerationRow.document).where(
             GenerationRow.collection == collection, GenerationRow.number == generation
         )
-    ).one_or_none()
-    born = _count(session, collection, ChunkRow.born <= generation)
-    died = _count(session, collection, ChunkRow.died <= generation)
-    told = f"{generation} {change} {born - died}"
-    return hashlib.sha256(told.encode()).hexdigest()
+    )
+    return "".join(f"{row.at.isoformat()} {row.document}" for row in took)
 
 
 def settled_before(session: Session, collection: str, before: datetime) -> int:

@@ -18,6 +18,7 @@ from rag.store.access import end_live
 from rag.store.checked import checked_metadata
 from rag.store.generations import locked, next_generation
 from rag.store.jobs import held_by, held_job
+from rag.store.members import take_members
 from rag.store.tables import (
     CHUNKS,
     BlocksRow,
@@ -50,7 +51,8 @@ def publish(tx: Transaction, job: str, worker: str, publication: Publication) ->
     if _overtaken(session, row):
         _insert_version(tx, row, publication, generation, died=generation)
     else:
-        _replace(tx, row, publication, generation)
+        changed = _replace(tx, row, publication, generation)
+        take_members(tx, owner, row, publication.members, access_changed=changed)
     _finish(tx, row, publication.version, generation)
     return generation
 
@@ -99,9 +101,11 @@ def _overtaken(session: Session, row: JobRow) -> bool:
     return bool(session.scalar(select(later)))
 
 
-def _replace(tx: Transaction, row: JobRow, publication: Publication, generation: int) -> None:
+def _replace(tx: Transaction, row: JobRow, publication: Publication, generation: int) -> bool:
+    """Returns whether the document's access changes with its words."""
     session = tx.write()
     document = session.get_one(DocumentRow, row.document, populate_existing=True)
+    changed = (document.readers, document.given) != (row.readers, row.given)
     document.readers, document.given = row.readers, row.given
     end_live(tx, row.document, generation)
     tx.ended -= {
@@ -112,6 +116,7 @@ def _replace(tx: Transaction, row: JobRow, publication: Publication, generation:
     rows = _chunk_rows(row, publication, own | row.given, generation)
     while batch := list(islice(rows, _BATCH)):
         session.execute(insert(CHUNKS), batch)
+    return changed
 
 
 def _insert_version(

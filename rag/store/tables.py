@@ -101,7 +101,8 @@ class GenerationRow(Base):
 
 class DocumentRow(Base):
     """`given` is the uploader's metadata; the file's own lies with the version. `gone` is the
-    generation from which the document is deleted."""
+    generation from which the document is deleted, `parent` the document whose file holds this
+    one's: it is replaced, narrowed and deleted with that."""
 
     __tablename__ = "documents"
     __table_args__ = (
@@ -121,6 +122,7 @@ class DocumentRow(Base):
     readers: Mapped[list[str] | None] = mapped_column(Json)
     given: Mapped[dict[str, Any]] = mapped_column("metadata", Json)
     gone: Mapped[int | None] = mapped_column(BigInteger)
+    parent: Mapped[str | None] = mapped_column(Id, index=True)
     created: Mapped[datetime] = mapped_column(Instant)
 
 

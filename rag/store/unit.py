@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Self
 
@@ -22,6 +24,7 @@ from rag.ports import (
 )
 from rag.store.accounts import SqlAccounts
 from rag.store.adapters import SqlAdapters
+from rag.store.alone import alone
 from rag.store.answers import SqlAnswers
 from rag.store.audit import SqlAudit
 from rag.store.chunks import SqlChunks
@@ -102,6 +105,11 @@ class SqlStore:
             clock=self._clock,
             kv_blocks=self._kv_blocks,
         )
+
+    def alone(self, name: str, seconds: float) -> AbstractContextManager[Callable[[], None]]:
+        """Be the only process on this database inside a block of that name; see
+        `rag.store.alone`. Raises TimeoutError."""
+        return alone(self.engine, name, seconds)
 
     def close(self) -> None:
         """Close the pooled connections; a later call opens new ones."""

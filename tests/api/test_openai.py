@@ -69,6 +69,22 @@ def test_the_models_are_the_collections_one_may_read(
         assert list(client.models.list()) == []
 
 
+def test_earlier_messages_are_the_conversation(speaking: Speaking, rae: openai.OpenAI) -> None:
+    first = rae.chat.completions.create(model=NAME, messages=[USER]).choices[0].message
+    said: list[ChatCompletionMessageParam] = [
+        {"role": "system", "content": "Be brief."},
+        USER,
+        {"role": "assistant", "content": first.content},
+        {"role": "user", "content": "And what about them?"},
+    ]
+    reply = rae.chat.completions.create(model=NAME, messages=said)
+    with speaking.client("rae") as client:
+        answer = client.answer(extension_of(reply.choices[0].message)["answer"])
+    assert answer.question == "And what about them?"
+    assert answer.replay.searched.startswith(QUESTION)
+    assert "[1]" not in answer.replay.searched
+
+
 def test_a_completion_is_a_cited_answer(speaking: Speaking, rae: openai.OpenAI) -> None:
     reply = rae.chat.completions.create(model=NAME, messages=[USER])
     (choice,) = reply.choices

@@ -354,3 +354,35 @@ def test_feedback_hides_with_the_sources_of_its_answer(house: House, signed_in: 
     assert len(mia.feedback_of(NAME)) == 1
     mia.set_access(house.secret.id, ["local"])
     assert mia.feedback_of(NAME) == []
+
+
+def test_an_explanation_of_a_question_and_of_its_answer(local: Client) -> None:
+    answer = local.ask(NAME, QUESTION)
+    found, of_answer = local.explain(NAME, QUESTION), local.explanation(answer.id)
+    (read,) = [each for each in found.candidates if each.marker == 1]
+    assert read.passage.chunk.text == OPEN
+    assert read.passage.scores["lexical"] == pytest.approx(sum(read.terms.values()), rel=1e-5)
+    assert {"dense", "lexical", "hybrid", "rerank"} == set(read.ranks)
+    assert of_answer.candidates == found.candidates
+    assert (of_answer.answer, of_answer.same, of_answer.timings) == (
+        answer.id,
+        True,
+        answer.timings,
+    )
+    none = local.explain(NAME, QUESTION, [Condition("year", (2024,))])
+    assert (none.readable, none.meeting, none.candidates) == (2, 0, ())
+    assert {each.passage.document_name for each in none.removed} == {"leave.md", "pay.md"}
+
+
+def test_an_explanation_knows_its_readers_documents_only(signed_in: As) -> None:
+    asked = "How much does the director earn?"
+    found = {who: signed_in(who).explain(NAME, asked) for who in ("mia", "rae")}
+    names = {
+        who: {each.passage.document_name for each in told.candidates} for who, told in found.items()
+    }
+    assert names == {"mia": {"leave.md", "pay.md"}, "rae": {"leave.md"}}
+    assert (found["mia"].readable, found["rae"].readable) == (2, 1)
+    with pytest.raises(UnknownCollection):
+        signed_in("sam").explain(NAME, asked)
+    with pytest.raises(EmptyQuestion):
+        signed_in("rae").explain(NAME, "  ")

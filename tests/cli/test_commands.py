@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.house import NAME, OPEN, PEOPLE, House
+from tests.api.house import NAME, OPEN, PEOPLE, QUESTION, House
+from tests.api.house import opened as with_fakes
 from tests.cli.conftest import Attest
 
 
@@ -98,6 +99,34 @@ def test_without_weights_the_command_says_how_to_get_them(attest: Attest) -> Non
         missing = attest(*line, "--collection", NAME)
         assert (missing.code, missing.json["error"]) == (1, "weights_missing")
         assert "attest models pull" in missing.err
+
+
+def test_explain(attest: Attest, furnished: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rag.bootstrap.open_attest", with_fakes)
+    asked = ("explain", QUESTION, "--collection", NAME)
+    found = attest(*asked).json
+    assert found["candidates"][0]["marker"] == 1
+    assert found["candidates"][0]["passage"]["document_name"] == "leave.md"
+    assert set(found["candidates"][0]["ranks"]) == {"dense", "lexical", "hybrid", "rerank"}
+
+    plain = attest(*asked, as_json=False).out
+    assert "2 passages that you may read" in plain
+    assert "days as day, paid, leave as leav, employees as employe\nnot counted: How, of" in plain
+    assert "conditions" not in plain
+    assert "[1]       " in plain
+    assert "milliseconds: embed " in plain
+    assert "pay.md" in plain
+    assert "pay.md" not in attest(*asked, "--as", "rae", as_json=False).out
+
+    some = attest(*asked, "--where", "year=2024", "--where", "year=2025", as_json=False).out
+    assert "conditions year=2024|2025: 0 of them meet these" in some
+    assert f"leave.md [0:{len(OPEN)}], not year=2024|2025" in some
+
+    stored = attest("explain", furnished.answer, "--as", "mia")
+    assert (stored.json["answer"], stored.json["same"]) == (furnished.answer, True)
+    unknown = attest("explain", furnished.answer, "--as", "rae")
+    assert (unknown.code, unknown.json["error"]) == (1, "unknown_answer")
+    assert attest(*asked, "--where", "year").code == 2
 
 
 def test_replay_of_what_is_not_there(attest: Attest) -> None:

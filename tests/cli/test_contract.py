@@ -101,6 +101,10 @@ def test_ask_and_replay(folder: Folder, ingested: dict[str, Any]) -> None:
     for each in replayed["attribution"]:
         assert len(each["drops"]) == len(answer["passages"])
         assert each["agrees"] == (each["largest"] in each["cited"])
+    line = ("ask", "And when is it due?", "--collection", COLLECTION)
+    follow = folder.run(*line, "--after", answer["answer_id"])
+    assert follow["searched"].splitlines()[0] == question
+    assert folder.run("replay", follow["answer_id"])["same"] is True
     checks = folder.run("doctor")["checks"]
     assert {each["state"] for each in checks} <= {"ok", "warning"}
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rag.commands.diagnosis import diagnose
 from rag.index.building import build
+from rag.search_engines import sweep_snapshots
 from tests.ingestion.house import WHO, RememberingQueue, make_collection, open_house, work_off
 
 PAGE = b"# Leave\n\nEmployees have 27 days of paid leave a year.\n"
@@ -42,4 +43,32 @@ def test_a_child_process_makes_the_snapshot(tmp_path: Path) -> None:
     folder = attest.settings.index_folder / collection.id
     Builder(attest.settings.database, collection.id, folder, attest.embedder.dimension)(0)
     assert list(folder.glob("[0-9]*/manifest.json"))
+    attest.close()
+
+
+def test_what_is_deleted_leaves_no_snapshot(tmp_path: Path) -> None:
+    """At once where the deletion is told; else when a process starts."""
+    from ingestion.uploads import upload
+
+    attest, queue = open_house(tmp_path / "data"), RememberingQueue()
+    make_collection(attest)
+    upload(attest, queue, WHO, "handbook", "leave.md", PAGE)
+    work_off(attest, queue)
+    with attest.store() as work:
+        collection = work.collections.named("handbook").id
+    folder = attest.settings.index_folder / collection
+    build(attest.store, collection, folder, attest.embedder.dimension, 0)
+    attest.index(collection).catch_up()
+    assert attest.standings()[collection].kind == "flat"
+    sweep_snapshots(attest.settings, attest.store)
+    assert list(folder.glob("[0-9]*/manifest.json"))
+    with attest.store() as work:
+        work.collections.delete(collection)
+        work.commit()
+    attest.forget_index(collection)
+    assert not folder.exists()
+    assert not attest.standings()
+    folder.mkdir()  # as another process leaves it that was making one
+    sweep_snapshots(attest.settings, attest.store)
+    assert not folder.exists()
     attest.close()

@@ -20,6 +20,7 @@ COMMANDS = (
     "ingest",
     "ask",
     "search",
+    "explain",
     "replay",
     "collections",
     "text",

@@ -33,13 +33,14 @@ from rag.errors import (
     BadName,
     Conflict,
     Corrupt,
+    LimitExceeded,
     NotFound,
     NotSignedIn,
     UnknownAnswer,
     UnknownCollection,
     UnknownDocument,
 )
-from rag.ports import RunRecord, Store
+from rag.ports import Enclosed, RunRecord, Store
 from rag.store.unit import SqlStore
 from tests.conftest import Ticker
 from tests.store.samples import (
@@ -311,6 +312,69 @@ def test_a_failed_publication_leaves_nothing(store: SqlStore) -> None:
     assert publish(store, job.id, ["new"]) == one + 1
 
 
+def publish_around(store: SqlStore, job: str, *names: str) -> None:
+    """Publish a version that holds files of these names, whose bytes are the names."""
+    members = [Enclosed(name, sha(name), len(name)) for name in names]
+    with store() as unit:
+        unit.documents.publish(job, "w1", replace(publication(job, ["list"]), members=members))
+        unit.commit()
+
+
+def inside(store: SqlStore, document: str) -> list[tuple[str, JobState]]:
+    with store() as unit:
+        return [(job.name, job.state) for job in unit.jobs.inside(document)]
+
+
+def test_files_inside_share_the_fate_of_what_they_lie_in(store: SqlStore) -> None:
+    into = collection(store)
+    first = accept(store, into, "a.zip", "1", readers=frozenset({"staff"}))
+    lease(store, first.id)
+    publish_around(store, first.id, "x.txt", "y.txt")
+    waiting = [("a.zip/x.txt", JobState.QUEUED), ("a.zip/y.txt", JobState.QUEUED)]
+    assert inside(store, first.document) == waiting
+    with store() as unit:
+        (x, _) = unit.jobs.inside(first.document)
+        document = unit.documents.get(x.document)
+        assert (document.parent, document.readers) == (first.document, {"staff"})
+    lease(store, x.id)
+    publish(store, x.id, ["words of x"])
+    second = accept(store, into, "a.zip", "2")
+    lease(store, second.id)
+    publish_around(store, second.id, "x.txt", "z.txt")
+    assert inside(store, first.document) == [
+        ("a.zip/x.txt", JobState.DONE),
+        ("a.zip/z.txt", JobState.QUEUED),
+    ]
+    with store() as unit:
+        generation = unit.documents.delete(first.document)
+        assert unit.documents.all(into) == []
+        unit.commit()
+    assert seen(store, into, generation, frozenset({"local", "staff"})) == []
+
+
+def test_an_overtaken_version_brings_no_files(store: SqlStore) -> None:
+    into = collection(store)
+    first, second = accept(store, into, "a.zip", "1"), accept(store, into, "a.zip", "2")
+    for job in (first, second):
+        lease(store, job.id)
+    publish_around(store, second.id, "new.txt")
+    publish_around(store, first.id, "old.txt")
+    assert inside(store, first.document) == [("a.zip/new.txt", JobState.QUEUED)]
+
+
+def test_files_do_not_lie_in_files_for_ever(store: SqlStore) -> None:
+    into = collection(store)
+    job = accept(store, into, "0", "0")
+    for depth in range(5):
+        lease(store, job.id)
+        publish_around(store, job.id, f"{depth + 1}")
+        with store() as unit:
+            (job,) = unit.jobs.inside(job.document)
+    lease(store, job.id)
+    with pytest.raises(LimitExceeded, match="5 deep"):
+        publish_around(store, job.id, "6")
+
+
 def test_a_lost_lease_cannot_publish(store: SqlStore, clock: Ticker) -> None:
     into = collection(store)
     job = accept(store, into, "a.txt", "x")
@@ -488,6 +552,32 @@ def test_passages_meet_every_condition(store: SqlStore) -> None:
         assert found(documents=frozenset()) == []
 
 
+def test_chunks_are_counted_as_they_are_permitted(store: SqlStore) -> None:
+    into, other = collection(store, "a"), collection(store, "b")
+    ingest(store, into, "a.txt", ["one", "two", "three"], metadata={"year": 2025})
+    job, old = ingest(store, into, "hr.txt", ["x", "y"], frozenset({"hr"}), {"year": 2026})
+    ingest(store, other, "b.txt", ["elsewhere"])
+    with store() as unit:
+        new = unit.documents.set_access(job.document, frozenset({"staff"}), {"year": 2025})
+        unit.commit()
+    staff, both = frozenset({"staff"}), frozenset({"staff", "hr"})
+    this_year, last = Condition("year", (2026,)), Condition("year", (2025,))
+    with store() as unit:
+
+        def counted(g: int, groups: frozenset[str], *conditions: Condition) -> int:
+            return unit.chunks.count(into, Filter(g, groups, conditions))
+
+        assert [counted(g, staff) for g in (0, 1, old, new)] == [0, 3, 3, 5]
+        assert counted(old, both) == 5
+        assert [counted(g, both, this_year) for g in (old, new)] == [2, 0]
+        assert [counted(g, both, last) for g in (old, new)] == [3, 5]
+        assert counted(new, both, last, this_year) == 0
+        assert counted(new, frozenset({"hr"})) == 0  # hr may not read the collection
+        assert unit.chunks.count(into, Filter(new, staff, (), frozenset({job.document}))) == 2
+        with pytest.raises(UnknownCollection):
+            unit.chunks.count("none", Filter(new, staff))
+
+
 def test_passages_keep_order_and_collection(store: SqlStore) -> None:
     into, other = collection(store, "a"), collection(store, "b")
     job, g = ingest(store, into, "a.txt", ["one", "two", "three"])
@@ -530,6 +620,50 @@ def test_since_gives_rows_vectors_and_ends(store: SqlStore) -> None:
     assert row.text == expected.indexed[0]
     assert row.text[row.own :] == expected.chunks[0].text
     assert row.row < everything.born[1].row
+
+
+def test_since_ends_early_where_more_would_be_born_than_wanted(store: SqlStore) -> None:
+    into = collection(store)
+    for name, texts in (("a", 2), ("b", 1), ("c", 5), ("d", 1)):
+        ingest(store, into, name, [f"{name}{i}" for i in range(texts)])
+    ingest(store, into, "a", ["new"])
+
+    def windows(limit: int | None) -> list[tuple[int, int, list[str], list[int]]]:
+        found, at = [], 0
+        with store() as unit:
+            while (delta := unit.chunks.since(into, at, limit)).generation != at:
+                texts = [row.text.split("\n")[-1] for row in delta.born]
+                found.append((at, delta.generation, texts, [died for _, died in delta.died]))
+                at = delta.generation
+        return found
+
+    c = [f"c{i}" for i in range(5)]
+    assert windows(3) == [
+        (0, 2, ["a0", "a1", "b0"], []),
+        (2, 3, c, []),
+        (3, 5, ["d0", "new"], [5, 5]),
+    ]
+    assert [(since, until) for since, until, _, _ in windows(1)] == [
+        (0, 1),
+        (1, 2),
+        (2, 3),
+        (3, 4),
+        (4, 5),
+    ]
+    assert windows(10) == windows(None) == [(0, 5, ["a0", "a1", "b0", *c, "d0", "new"], [])]
+
+
+def test_a_mark_tells_generations_of_one_number_apart(store: SqlStore) -> None:
+    one, other = collection(store, "one"), collection(store, "other")
+    for into in (one, other):
+        ingest(store, into, "a.txt", ["old"])
+        ingest(store, into, "a.txt", ["new"])
+    with store() as unit:
+        marks = [unit.chunks.mark(into, g) for into in (one, other) for g in (1, 2)]
+        assert [unit.chunks.mark(one, g) for g in (0, 3)] == ["", ""]
+        assert marks == [unit.chunks.mark(into, g) for into in (one, other) for g in (1, 2)]
+    assert all(marks)
+    assert marks[0] != marks[2]
 
 
 def test_a_reader_keeps_its_snapshot(store: SqlStore) -> None:
@@ -693,7 +827,14 @@ def an_answer(into: str, id: str = "answer-1", user: str = "ann") -> Answer:
         timings={"queue": 0.5, "retrieve": 0.25, "generate": 2.0},
         usage=Usage(prompt=310, completion=14),
         replay=Replay(
-            7, "m", "none", "p1", Sampling(stop=("\n",), seed=3), ("c1",), {"w": 0.5, "x": True}
+            7,
+            "m",
+            "none",
+            "p1",
+            Sampling(stop=("\n",), seed=3),
+            ("c1",),
+            {"w": 0.5, "x": True},
+            (Condition("year", (2024, "2024", True)),),
         ),
         user=user,
         created=datetime(2026, 2, 3, 4, 5, 6, 789, tzinfo=UTC),

@@ -121,13 +121,11 @@ def test_a_snapshot_of_another_history_is_not_used(tmp_path: Path, past: str) ->
     truth = filled(40)
     kept(truth, tmp_path).close()
     if past == "another history":
-        other = filled(40, seed=1)
-        other.history = "second"
-        truth = other
+        truth = filled(40, seed=1)
     elif past == "purged":
         del truth.rows[7]
     else:
-        truth.rows, truth.generation = truth.rows[:20], 2
+        truth.restore(filled(20))
     again = over(truth, tmp_path)
     assert everything(again) == everything(EmbeddedIndex(truth.store, "c", DIMENSION))
     again.close()

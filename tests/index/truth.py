@@ -1,17 +1,19 @@
-"""The truth as searchers read it, in a list: a fake of `chunks.since` that keeps generations."""
+"""The truth as searchers read it, in a list: a fake that keeps generations of one collection."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, cast
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.domain import Filter, MetadataValue
+from rag.domain import Collection, Filter, MetadataValue
 from rag.ports import Delta, News, Row, Store
 
 DIMENSION = 4
@@ -27,18 +29,21 @@ class New:
     readers: frozenset[str] | None = None
     metadata: tuple[tuple[str, MetadataValue], ...] = ()
     headings: str = ""
+    chunk: str = ""  # "": one of its own
 
 
 class Truth:
-    """Call it for a unit of work that knows only what searchers ask of `chunks`."""
+    """Call it for a unit of work that knows what searchers read only."""
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
         self.generation = 0
         self.reads: list[int] = []
-        self.history = "first"
+        self.collection = ""  # its name in an engine that holds many
+        self.marks: dict[int, str] = {}
         self.settled_at = 0
         self._lock = threading.Lock()  # a commit is seen wholly or not at all
+        self._feeder = threading.Lock()
 
     @property
     def store(self) -> Store:
@@ -48,29 +53,65 @@ class Truth:
         """One generation: rows (by position) end, new ones begin."""
         with self._lock:
             self.generation += 1
+            self.marks[self.generation] = uuid4().hex
             for position in ended:
                 self.rows[position] = replace(self.rows[position], died=self.generation)
             for new in born:
                 self.rows.append(_row(new, len(self.rows), self.generation))
             return self.generation
 
-    def since(self, collection: str, generation: int) -> Delta:
-        self.reads.append(generation)
-        return self._between(generation)
-
-    def _between(self, generation: int) -> Delta:
+    def since(self, collection: str, generation: int, limit: int | None = None) -> Delta:
         with self._lock:
+            self.reads.append(generation)
+            later = [row.born for row in self.rows if row.born > generation]
+            until = self.generation
+            if limit is not None and len(later) > limit:
+                until = max(generation + 1, later[limit] - 1)
             ended = [
                 (row.row, row.died)
                 for row in self.rows
-                if row.born <= generation and row.died is not None and row.died > generation
+                if row.born <= generation
+                and row.died is not None
+                and generation < row.died <= until
             ]
-            born = [row for row in self.rows if row.born > generation]
-            return Delta(generation, self.generation, born, ended)
+            born = [_as_of(row, until) for row in self.rows if generation < row.born <= until]
+            return Delta(generation, until, born, ended)
+
+    def mark(self, collection: str, generation: int) -> str:
+        return self.marks.get(generation, "")
+
+    def get(self, collection: str) -> Collection:
+        now = datetime(2026, 1, 1, tzinfo=UTC)
+        return Collection(collection, "c", {}, "", self.generation, {}, now)
+
+    def restore(self, backup: Truth) -> None:
+        """Put it back to what `backup` (a `copy`) was."""
+        with self._lock:
+            self.rows, self.generation = list(backup.rows), backup.generation
+            self.marks = dict(backup.marks)
+
+    def copy(self) -> Truth:
+        backup = Truth()
+        backup.restore(self)
+        return backup
+
+    def alone(self, name: str, seconds: float) -> AbstractContextManager[Callable[[], None]]:
+        return self._alone(name, seconds)
+
+    @contextmanager
+    def _alone(self, name: str, seconds: float) -> Iterator[Callable[[], None]]:
+        if not self._feeder.acquire(timeout=seconds):
+            raise TimeoutError(name)
+        try:
+            yield lambda: None
+        finally:
+            self._feeder.release()
 
     def news(self, collection: str, generation: int) -> News:
-        delta = self._between(generation)
-        return News(delta.generation, len(delta.born), len(delta.died))
+        with self._lock:
+            born = sum(row.born > generation for row in self.rows)
+            ended = sum(row.died is not None and row.died > generation for row in self.rows)
+            return News(self.generation, born, ended)
 
     def stretch(self, collection: str, after: int, generation: int, limit: int) -> list[Row]:
         with self._lock:
@@ -80,10 +121,6 @@ class Truth:
             for row in found
         ]
         return alive[:limit]
-
-    def mark(self, collection: str, generation: int) -> str:
-        live = [row.row for row in self.stretch(collection, -1, generation, len(self.rows))]
-        return f"{self.history} {generation} {live}"
 
     def settled(self, collection: str, before: datetime) -> int:
         return self.settled_at
@@ -99,6 +136,7 @@ class Truth:
 class _Work:
     def __init__(self, truth: Truth) -> None:
         self.chunks = truth
+        self.collections = truth
 
     def __enter__(self) -> _Work:
         return self
@@ -111,7 +149,7 @@ def _row(new: New, at: int, generation: int) -> Row:
     above = new.headings and f"{new.headings}\n"
     return Row(
         row=3 * at + 1,
-        chunk=f"c{at}",
+        chunk=new.chunk or f"c{at}",
         document=new.document,
         born=generation,
         died=None,
@@ -121,6 +159,11 @@ def _row(new: New, at: int, generation: int) -> Row:
         own=len(above),
         vector=unit(new.vector),
     )
+
+
+def _as_of(row: Row, generation: int) -> Row:
+    later = row.died is not None and row.died > generation
+    return replace(row, died=None) if later else row
 
 
 def permits(filter: Filter, row: Row) -> bool:

@@ -1,11 +1,13 @@
-"""Small real files, made in the tests: PDFs by a tiny writer, DOCX by python-docx."""
+"""Small real files, made in the tests: PDFs and compound files by tiny writers, DOCX by
+python-docx."""
 
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import docx
@@ -100,6 +102,44 @@ def with_member(archive: bytes, name: str, data: bytes) -> bytes:
                 new.writestr(info, old.read(info))
         new.writestr(name, data, compress_type=zipfile.ZIP_DEFLATED)
     return out.getvalue()
+
+
+_SECTOR = 512
+_END, _FREE, _FAT = 0xFFFFFFFE, 0xFFFFFFFF, 0xFFFFFFFD
+
+
+def ole(streams: Mapping[str, bytes]) -> bytes:
+    """A compound file (the container of old Office formats) with these streams. They are filled up
+    to 4096 bytes, from where on they need no mini stream."""
+    bodies = [data.ljust(max(4096, -(-len(data) // _SECTOR) * _SECTOR), b"\0")
+              for data in streams.values()]  # fmt: skip
+    folder = -(-(len(streams) + 1) // 4)
+    fat = [_FAT, *range(2, folder + 1), _END]
+    starts = []
+    for body in bodies:
+        starts.append(len(fat))
+        sectors = len(body) // _SECTOR
+        fat += [*range(len(fat) + 1, len(fat) + sectors), _END]
+    assert len(fat) <= 128, "one sector of allocations"
+    fat += [_FREE] * (128 - len(fat))
+    entries = [_entry("Root Entry", 5, _END, 0, child=1)]
+    for number, (name, start, body) in enumerate(zip(streams, starts, bodies, strict=True), 1):
+        right = number + 1 if number < len(streams) else _FREE
+        entries.append(_entry(name, 2, start, len(body), right=right))
+    head = struct.pack("<8s16sHHHHH6xIIIIIIIIII", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"",
+                       0x3E, 3, 0xFFFE, 9, 6, 0, 1, 1, 0, 4096, _END, 0, _END, 0, 0)  # fmt: skip
+    head += struct.pack("<108I", *[_FREE] * 108)
+    table = struct.pack("<128I", *fat)
+    listed = b"".join(entries).ljust(folder * _SECTOR, b"\0")
+    return head[:_SECTOR] + table + listed + b"".join(bodies)
+
+
+def _entry(
+    name: str, kind: int, start: int, size: int, *, child: int = _FREE, right: int = _FREE
+) -> bytes:
+    wide = name.encode("utf-16-le") + b"\0\0"
+    return struct.pack("<64sHBBIII16xI16xIQ", wide, len(wide), kind, 1, _FREE, right, child, 0,
+                       start, size)  # fmt: skip
 
 
 def read(data: bytes, name: str, limits: Limits | None = None) -> Parsed:

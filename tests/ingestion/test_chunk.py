@@ -21,8 +21,8 @@ def count(text: str) -> int:
     return len(re.findall(r"\w{1,6}|[^\w\s]", text))
 
 
-def cut(parsed: Parsed, budget: int = 40, max_tokens: int = 256) -> list[Chunk]:
-    return chunk(parsed.text, parsed.blocks, "v1", parsed.title, count, budget, max_tokens)
+def cut(parsed: Parsed, budget: int = 40, max_tokens: int = 256, overlap: int = 0) -> list[Chunk]:
+    return chunk(parsed.text, parsed.blocks, "v1", parsed.title, count, budget, max_tokens, overlap)
 
 
 def markdown(source: str) -> Parsed:
@@ -43,18 +43,18 @@ def documents(draw: st.DrawFn) -> Parsed:
     return transcript.finish("text/plain")
 
 
-@given(documents(), st.integers(16, 60), st.integers(20, 90))
-@settings(max_examples=150, deadline=None)
+@given(documents(), st.integers(16, 60), st.integers(20, 90), st.sampled_from((0, 0, 6, 20)))
+@settings(max_examples=200, deadline=None)
 def test_chunks_are_exact_ordered_within_budget_and_complete(
-    parsed: Parsed, budget: int, max_tokens: int
+    parsed: Parsed, budget: int, max_tokens: int, overlap: int
 ) -> None:
-    chunks = cut(parsed, budget, max_tokens)
+    chunks = cut(parsed, budget, max_tokens, overlap)
     at = 0
     covered = [False] * len(parsed.text)
     for each in chunks:
         assert each.text == parsed.text[each.start : each.end]
         assert each.id == chunk_id("v1", each.start, each.end)
-        assert each.start >= at
+        assert at <= each.start or count(parsed.text[each.start : at]) <= overlap
         assert each.text == each.text.strip() != ""
         assert count(each.text) <= budget
         at = each.end
@@ -93,6 +93,24 @@ def test_headings_open_their_section_and_travel_as_path() -> None:
     assert chunks[1].text.startswith("Sentence number")
     assert all(each.text.endswith(".") for each in chunks)
     assert chunks[-1].heading_path == ("Handbook", "Pay")
+
+
+def test_a_cut_section_goes_on_with_the_last_sentences_before() -> None:
+    parsed = markdown("# A\n\n" + " ".join(f"Sentence number {n} says it." for n in range(30)))
+    chunks = cut(parsed, 40, overlap=14)
+    for one, other in pairwise(chunks):
+        shared = parsed.text[other.start : one.end]
+        assert shared.count("Sentence") == 2
+        assert other.text.startswith(shared)
+    assert not any(one.end > other.start for one, other in pairwise(cut(parsed, 40)))
+
+
+def test_a_heading_starts_without_what_came_before() -> None:
+    long = " ".join(f"Sentence number {n} says it." for n in range(9))
+    parsed = markdown(f"## Leave\n\n{long}\n\n## Pay\n\n{long}\n")
+    starts = [each.text for each in cut(parsed, 40, overlap=14) if "Pay" in each.text]
+    assert starts
+    assert starts[0].startswith("Pay")
 
 
 def test_small_neighbours_are_joined() -> None:

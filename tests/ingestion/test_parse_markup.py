@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.errors import EmptyDocument, UnsupportedType
+from rag.errors import EmptyDocument
 from tests.ingestion.making import read, shown
 
 MARKDOWN = """---
@@ -112,13 +112,6 @@ def test_a_page_filled_by_scripts_is_empty() -> None:
 def test_deep_nesting_is_no_stack_overflow() -> None:
     page = "<html><body>" + "<div>" * 5000 + "deep" + "</div>" * 5000 + "</body></html>"
     assert read(page.encode(), "deep.html").text == "deep"
-
-
-def test_other_markup_is_refused() -> None:
-    with pytest.raises(UnsupportedType, match="XML"):
-        read(b"<?xml version='1.0'?><feed><entry>x</entry></feed>", "feed.xml")
-    with pytest.raises(UnsupportedType, match="RTF"):
-        read(rb"{\rtf1\ansi Hello}", "letter.doc")
 
 
 FRAGMENT = st.sampled_from(

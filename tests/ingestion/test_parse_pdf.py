@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import pypdf
@@ -18,7 +19,7 @@ from rag.errors import (
     UnreadableDocument,
 )
 from rag.layout import boxes_for, layout_of
-from tests.ingestion.making import PAGE, Text, pdf, prose, read, shown
+from tests.ingestion.making import PAGE, Text, pdf, pdf_of_streams, prose, read, shown
 
 BODY = [
     "The Supplier delivers twenty-four electric cargo bicycles to the Council and",
@@ -165,8 +166,8 @@ def test_damaged_scanned_and_too_long() -> None:
         read(b"%PDF-1.7\n" + b"x" * 500, "a.pdf")
     with pytest.raises(UnreadableDocument):
         read(whole[:200], "a.pdf")
-    with pytest.raises(EmptyDocument, match="OCR"):
-        read(pdf([]), "scan.pdf")
+    with pytest.raises(EmptyDocument, match="blank"):
+        read(pdf([]), "blank.pdf")
     with pytest.raises(LimitExceeded, match="2 pages"):
         read(whole, "a.pdf", Limits(pages=1))
     assert "Supplier" in read(b"junk " * 100 + whole, "named.txt").text
@@ -180,3 +181,46 @@ def test_boxes_lie_on_the_page() -> None:
             box: Box = word.box
             assert 0 <= box.x0 < box.x1 <= 600
             assert 0 <= box.y0 < box.y1 <= 850
+
+
+def ruled(columns: Sequence[float], rows: Sequence[float]) -> str:
+    """Ruling lines of a table, each column and row."""
+    across = (f"{columns[0]} {y} m {columns[-1]} {y} l S\n" for y in rows)
+    down = (f"{x} {rows[0]} m {x} {rows[-1]} l S\n" for x in columns)
+    return "".join((*across, *down))
+
+
+def put(x: float, y: float, text: str) -> str:
+    return f"BT /F1 11 Tf {x} {y} Td ({text}) Tj ET\n"
+
+
+def test_a_ruled_table_keeps_its_rows_whatever_the_order_in_the_file() -> None:
+    """Cells of two lines, narrow gaps between columns, and the right column written first."""
+    lines = ruled((60, 130, 220), (700, 660, 640, 600))
+    right = put(133, 685, "Price") + put(133, 645, "10") + put(133, 625, "20 euros")
+    right += put(133, 611, "a month")
+    left = put(62, 685, "The plan") + put(62, 645, "Basic plan") + put(62, 625, "Large plan")
+    stream = put(60, 760, "Plans and prices are below.") + lines + right + left
+    parsed = read(pdf_of_streams([stream.encode()]), "a.pdf")
+    assert shown(parsed) == [
+        ("paragraph", "Plans and prices are below."),
+        ("table", "The plan | Price\nBasic plan | 10\nLarge plan | 20 euros a month"),
+    ]
+    start = parsed.text.index("20 euros a month")
+    boxes = boxes_for(layout_of(parsed.words), start, start + len("20 euros a month"))
+    assert [box.x0 for box in boxes] == [pytest.approx(133, abs=1)] * 2
+
+
+def test_a_frame_around_text_is_no_table() -> None:
+    stream = ruled((50, 500), (800, 700)) + put(60, 760, "In a frame.")
+    assert shown(read(pdf_of_streams([stream.encode()]), "a.pdf")) == [("paragraph", "In a frame.")]
+
+
+def test_cells_that_the_file_writes_apart_are_one_row() -> None:
+    cells = [("Basic", "10", "2024"), ("Large", "20", "2025")]
+    lines = [
+        Text(60 + 150 * column, 700 - 16 * row, text)
+        for row, texts in enumerate(cells)
+        for column, text in enumerate(texts)
+    ]
+    assert shown(read(pdf(lines), "a.pdf")) == [("table", "Basic | 10 | 2024\nLarge | 20 | 2025")]

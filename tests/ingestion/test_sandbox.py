@@ -114,9 +114,11 @@ def test_every_death_has_a_reason(number: int, kind: type[UnreadableDocument]) -
         b"{}\n",
         b"[]\n",
         b'{"text": 3, "layout": 0, "blocks": [], "media_type": "", "title": "", "pages": null, '
-        b'"metadata": {}}\nab',
+        b'"metadata": {}, "members": []}\nab',
         b'{"text": 2, "layout": 0, "blocks": [["paragraph", 0, 9, null, 0, []]], "media_type": "",'
-        b' "title": "", "pages": null, "metadata": {}}\nab',
+        b' "title": "", "pages": null, "metadata": {}, "members": []}\nab',
+        b'{"text": 2, "layout": 0, "blocks": [], "media_type": "", "title": "", "pages": null, '
+        b'"metadata": {}, "members": [["a.txt", -2], ["b.txt", 2]]}\nab',
     ],
 )
 def test_an_answer_made_up_by_a_taken_over_child_is_refused(answer: bytes) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import delete
 
 from rag.domain import Right
 from rag.errors import UnknownCollection
+from rag.index.building import build, of_the_truth
 from rag.ports import News
 from rag.store.tables import ChunkRow
 from rag.store.unit import open_store
@@ -40,22 +42,39 @@ def test_a_collection_is_read_piece_by_piece_as_it_was(sqlite: SqliteDatabases) 
     store.close()
 
 
-def test_a_purge_changes_the_mark_and_a_later_change_does_not(sqlite: SqliteDatabases) -> None:
+def test_the_generation_that_was_settled_by_then(sqlite: SqliteDatabases) -> None:
     store = open_store(sqlite.new())
     library = Library(store, {"staff": Right.READ})
     library.put("a.md", "one", "two")
     library.put("b.md", "three")
     with store() as work:
-        before = work.chunks.mark(library.collection, 2)
-        assert work.chunks.mark(library.collection, 1) != before
-    library.delete("a.md")
-    with store() as work:
-        assert work.chunks.mark(library.collection, 2) == before
-    with store.engine.begin() as connection:
-        connection.execute(delete(ChunkRow).where(ChunkRow.died.is_not(None)))
-    with store() as work:
-        assert work.chunks.mark(library.collection, 2) != before
         now = datetime.now(UTC)
-        assert work.chunks.settled(library.collection, now + timedelta(1)) == 3
+        assert work.chunks.settled(library.collection, now + timedelta(1)) == 2
         assert work.chunks.settled(library.collection, now - timedelta(1)) == 0
+    store.close()
+
+
+def test_a_purge_takes_a_snapshot_out_of_use(sqlite: SqliteDatabases, tmp_path: Path) -> None:
+    """Of ended rows that it leaves out it does not."""
+    store = open_store(sqlite.new())
+    library = Library(store, {"staff": Right.READ})
+    library.put("a.md", "one", "two")
+    library.put("b.md", "three")
+    library.delete("a.md")
+    library.put("c.md", "four")
+    dimension = library.embedder.dimension
+    whole, compacted = (
+        build(store, library.collection, tmp_path / str(floor), dimension, floor)
+        for floor in (0, 3)
+    )
+    assert whole is not None
+    assert compacted is not None
+    assert (whole.manifest.rows, compacted.manifest.rows) == (4, 2)
+    library.delete("b.md")
+    assert of_the_truth(store, whole.manifest)
+    assert of_the_truth(store, compacted.manifest)
+    with store.engine.begin() as connection:
+        connection.execute(delete(ChunkRow).where(ChunkRow.died == 3))
+    assert not of_the_truth(store, whole.manifest)
+    assert of_the_truth(store, compacted.manifest)
     store.close()

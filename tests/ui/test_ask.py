@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from pathlib import Path
 from typing import cast
 
@@ -75,6 +77,19 @@ def test_an_answer_and_its_citation(handbook: House, opened: Open) -> None:
     assert "<mark>" not in html(page)
 
 
+def test_a_conversation_goes_on_until_a_new_one_begins(handbook: House, opened: Open) -> None:
+    page = asked(opened("ask"), QUESTION)
+    page = asked(page, "And how is it asked for?")
+    follow, first = handbook.client.answers("handbook")
+    assert follow.replay.searched.startswith(QUESTION)
+    assert "Searched for: How many days of paid leave" in words(page)
+    assert first.question in html(page), "the conversation so far"
+
+    settled(page.button(key="new-conversation").click().run())
+    asked(page, "And how is it asked for?")
+    assert handbook.client.answers("handbook")[0].replay.searched == ""
+
+
 def test_details_and_computing_again(handbook: House, opened: Open) -> None:
     page = asked(opened("ask"), QUESTION)
     (answer,) = handbook.client.answers("handbook")
@@ -86,6 +101,37 @@ def test_details_and_computing_again(handbook: House, opened: Open) -> None:
     assert {"generate", "verify"} <= set(steps)
     settled(button(page, "Compute again").click().run())
     assert "The same words and citations came out." in words(page)
+
+
+def test_why_these_passages(handbook: House, opened: Open) -> None:
+    handbook.add("handbook", "![x](b) <b>.txt", "Leave in the sense of a farewell is no leave.")
+    page = asked(opened("ask"), QUESTION)
+    (answer,) = handbook.client.answers("handbook")
+    assert len(page.dataframe) == 0, "nothing is searched again before someone asks for it"
+    settled(page.toggle(key=f"why-{answer.id}").set_value(True).run())
+    rows = page.dataframe[0].value
+    assert list(rows["read as"]) == ["1", "2"]
+    assert list(rows["document"]) == [p.document_name for p in answer.passages]
+    assert rows["lexical"][0].startswith("1 (")
+    assert rows["reranked"][0].startswith("1")
+    assert "thirty" not in rows["score by word"][0]
+    assert "paid" in rows["score by word"][0]
+    told = words(page).replace("\\", "")
+    assert "Searched 2 passages that you may read, as of generation 2." in told
+    assert "Not counted: How, of, do, have." in told
+    steps = {row for table in page.table for row in table.value.get("milliseconds", [])}
+    assert steps, "milliseconds per stage"
+
+
+def test_why_after_the_rights_changed(handbook: House, opened: Open) -> None:
+    handbook.add("handbook", "farewell.txt", "Leave in the sense of a farewell is no leave.")
+    page = asked(opened("ask"), QUESTION)
+    (answer,) = handbook.client.answers("handbook")
+    shelf = {d.name: d for d in handbook.client.documents("handbook")}
+    handbook.client.set_access(shelf["leave.md"].id, ["nobody here"])
+    settled(page.toggle(key=f"why-{answer.id}").set_value(True).run())
+    assert "There is no answer" in words(page).replace("\\", "")
+    assert len(page.dataframe) == 0
 
 
 def test_a_refusal_says_what_was_searched(handbook: House, opened: Open) -> None:
@@ -159,6 +205,19 @@ def test_a_page_shows_the_boxes(house: House, opened: Open) -> None:
     pages = of_citation(answer.citations[0]).pages
     assert pages
     assert [each.captions for each in page.image] == [[f"Page {number}"] for number in pages]
+
+
+def test_a_document_without_pages_is_shown_with_its_structure(
+    handbook: House, opened: Open
+) -> None:
+    page = asked(opened("ask"), QUESTION)
+    settled(page.button(key="chip-0-1").click().run())
+    settled(page.button_group(key="shown-as").set_value("Document").run())
+    (answer,) = handbook.client.answers("handbook")
+    _, found, shown = html(page).partition('<article class="attest-document"')
+    assert found
+    marked = unescape("".join(re.findall("<mark>(.*?)</mark>", shown, re.DOTALL)))
+    assert "".join(marked.split()) == "".join(answer.citations[0].quote.split())
 
 
 def test_a_document_deleted_meanwhile(handbook: House, opened: Open) -> None:

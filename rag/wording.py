@@ -1,0 +1,76 @@
+"""How a question's words stand in its candidates: what neither leg says, read off their texts.
+
+For the few candidates of one question, so that no index has to know of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TypeVar
+
+from rag.analyse import analyse
+
+T = TypeVar("T", bound=Hashable)
+_SATURATION = 1.2  # BM25's k1; all candidates are about as long
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """`covered` in [0, 1] is how much of the question the candidate that holds most of its words
+    holds, by rarity: where it is little, people ask in other words than the documents use, and
+    BM25's best hit is not to be trusted much. `beside` maps each candidate to how many of the
+    question's words stand side by side in it, as in the question: a bag of words cannot see that,
+    and a vector blurs it. In [0, 1)."""
+
+    covered: float = 1.0
+    beside: Mapping[str, float] = field(default_factory=dict)
+
+
+def wording(question: str, texts: Mapping[str, str]) -> Wording:
+    """Of the candidates `texts` (by chunk). A pair of neighbouring content words scores as a term
+    does (Metzler and Croft, SIGIR 2005, whose ordered window of two it is): repeating saturates;
+    `beside` is the mean over the question's pairs. Rarity is BM25's inverse document frequency over
+    the candidates."""
+    asked = analyse(question)
+    held = {chunk: analyse(text) for chunk, text in texts.items()}
+    if not asked or not held:
+        return Wording()
+    pairs = {pair for pair in pairwise(asked) if pair[0] != pair[1]}
+    counted = {
+        chunk: Counter(pair for pair in pairwise(words) if pair in pairs)
+        for chunk, words in held.items()
+    }
+    terms = set(asked)
+    shares = [terms.intersection(words) for words in held.values()]
+    rarity = _rarity(list(terms), shares)
+    whole = math.fsum(rarity.values())
+    return Wording(
+        max(math.fsum(rarity[term] for term in share) for share in shares) / whole,
+        _beside(pairs, counted),
+    )
+
+
+def _beside(
+    pairs: set[tuple[str, str]], counted: Mapping[str, Counter[tuple[str, str]]]
+) -> dict[str, float]:
+    rarity = _rarity(list(pairs), [set(found) for found in counted.values()])
+
+    def score(found: Counter[tuple[str, str]]) -> float:
+        parts = (rarity[pair] * n / (n + _SATURATION) for pair, n in found.items())
+        return math.fsum(parts) / max(1, len(pairs))
+
+    return {chunk: score(found) for chunk, found in counted.items()}
+
+
+def _rarity(wanted: Sequence[T], held: Sequence[set[T]]) -> dict[T, float]:
+    """In (0, 1], as a share of the rarity of what no candidate holds."""
+    frequency = Counter(each for share in held for each in share)
+    return {each: _idf(frequency[each], len(held)) / _idf(0, len(held)) for each in wanted}
+
+
+def _idf(holding: int, of: int) -> float:
+    return math.log(1 + (of - holding + 0.5) / (holding + 0.5))
