@@ -25,6 +25,7 @@ from rag.commands import (
     models,
     questions,
     running,
+    sources,
     tuning,
 )
 from rag.commands.terminal import Terminal
@@ -38,6 +39,7 @@ FAMILIES = (
     ingest,
     questions,
     library,
+    sources,
     evaluation,
     calibration,
     tuning,
