@@ -46,7 +46,7 @@ class BucketPlace:
         self._items, self._size = items, size
         self._files, self._root = _opened(self._address, options)
 
-    def list(self) -> Listing:
+    def listing(self) -> Listing:
         try:
             with _Translated(self._address):
                 self._files.invalidate_cache()
@@ -117,6 +117,8 @@ def allowed_bucket(address: str, buckets: Sequence[str]) -> str:
     """The address without a slash at its end. Raises BadInput, AddressRefused."""
     plain = address.rstrip("/")
     parts = plain.partition("://")[2].split("/")
+    if plain.startswith(("http://", "https://")):
+        raise BadInput("pages are sources of the kind urls or sitemap, not buckets")
     if not BUCKET.fullmatch(plain) or "::" in plain or any(part in (".", "..") for part in parts):
         raise BadInput(
             f"{address.partition('@')[2] or address!r:.300} is not an address such as "

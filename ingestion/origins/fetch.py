@@ -7,8 +7,9 @@ ours is sent but a User-Agent that says who asks.
 from __future__ import annotations
 
 import ssl
+import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from types import TracebackType
@@ -64,13 +65,25 @@ class Fetcher:
     ) -> None:
         self._pool.close()
 
-    def get(self, url: str, most: int, headers: Mapping[str, str] | None = None) -> Reply:
-        """Any status but a redirect. Raises AddressRefused, OriginUnavailable, LimitExceeded for
-        more than `most` bytes, BadInput for what is no address."""
-        self._clock.start(self._seconds)
+    def get(
+        self,
+        url: str,
+        most: int,
+        headers: Mapping[str, str] | None = None,
+        before: Callable[[str], None] | None = None,
+    ) -> Reply:
+        """Any status but a redirect. `before` is asked about each address on the way, in no time of
+        ours. Raises AddressRefused, OriginUnavailable, LimitExceeded for more than `most` bytes,
+        BadInput for what is no address."""
+        left = self._seconds
         for _ in range(REDIRECTS + 1):
             self._hosts.check(url)
+            if before is not None:
+                before(url)
+            began = time.monotonic()
+            self._clock.start(left)
             reply = self._once(url, most, headers or {})
+            left -= time.monotonic() - began
             target = reply.headers.get("location")
             if reply.status not in _MOVED or target is None:
                 return reply
@@ -78,9 +91,10 @@ class Fetcher:
         raise OriginUnavailable(f"{url} is redirected more than {REDIRECTS} times")
 
     def _once(self, url: str, most: int, headers: Mapping[str, str]) -> Reply:
-        sent = {"User-Agent": AGENT, "Accept": "*/*", "Accept-Encoding": "identity", **headers}
+        sent = {"User-Agent": AGENT, "Accept": "*/*"}
+        sent |= {"Accept-Encoding": "identity", **headers}
         try:
-            with self._pool.stream("GET", url, headers=sent) as response:
+            with self._pool.stream("GET", url, headers=list(sent.items())) as response:
                 found = {
                     name.decode("latin-1").lower(): value.decode("latin-1")
                     for name, value in response.headers

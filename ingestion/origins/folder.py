@@ -35,7 +35,7 @@ class FolderPlace:
         self._items, self._size = items, size
         self._paths: dict[str, str] = {}
 
-    def list(self) -> Listing:
+    def listing(self) -> Listing:
         if not self._folder.is_dir():
             raise OriginUnavailable(f"there is no folder {self._folder} now; is it mounted?")
         unread: list[str] = []

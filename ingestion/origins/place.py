@@ -52,7 +52,7 @@ class Gone(Exception):
 class Place(Protocol):
     """A context manager: leaving it gives connections back."""
 
-    def list(self) -> Listing:
+    def listing(self) -> Listing:
         """Raises OriginUnavailable when the place cannot be reached, LimitExceeded when it holds
         too much, AddressRefused."""
         ...

@@ -34,7 +34,8 @@ def read_sitemap(data: bytes, url: str) -> Sitemap:
     if not plain.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
         return Sitemap(_lines(plain, url), ())
     root = _root(plain, url)
-    pages, sitemaps = [], []
+    pages: list[Named] = []
+    sitemaps: list[Named] = []
     for element in root:
         if isinstance(element.tag, str) and (address := _child(element, "loc")):
             into = sitemaps if etree.QName(root).localname == "sitemapindex" else pages

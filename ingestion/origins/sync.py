@@ -83,7 +83,7 @@ class _Sync:
             known = {item.key: item for item in work.origins.items(self._origin.id)}
         bringer = Bringer(self._attest, self._queue, who, collection, self._origin, self._worker)
         with open_place(self._attest.settings, self._origin) as place:
-            listing = place.list()
+            listing = place.listing()
             gone = self._visit(bringer, place, listing, known)
         if self._cut:
             return ""

@@ -42,14 +42,13 @@ class Pages:
         return named and not item.error and now - item.seen < TRUSTED
 
     def read(self, entry: Entry, before: str) -> Content | Unchanged:
-        self._robots.wait_for(entry.key)
         held = _mark(before)
         headers = {}
         if held.get("etag"):
             headers["If-None-Match"] = held["etag"]
         if held.get("modified"):
             headers["If-Modified-Since"] = held["modified"]
-        reply = self._fetcher.get(entry.key, self._size, headers)
+        reply = self._fetcher.get(entry.key, self._size, headers, self._robots.wait_for)
         if reply.status == 304 and headers:
             return Unchanged(json.dumps(held | _mark(entry.mark)))
         if reply.status in NOT_THERE:
@@ -86,7 +85,7 @@ class Pages:
 
 
 class UrlsPlace(Pages):
-    def list(self) -> Listing:
+    def listing(self) -> Listing:
         return Listing(self._entries(Named(each, "") for each in self._origin.addresses))
 
 
@@ -94,7 +93,7 @@ class SitemapPlace(Pages):
     """A sitemap that cannot be read, or one below it, makes the whole listing fail: pages that are
     merely not named at this moment do not count as gone."""
 
-    def list(self) -> Listing:
+    def listing(self) -> Listing:
         return Listing(self._entries(self._named()))
 
     def _named(self) -> Iterator[Named]:
@@ -117,8 +116,7 @@ class SitemapPlace(Pages):
                 waiting.append((address, depth + 1))
 
     def _sitemap(self, url: str) -> bytes:
-        self._robots.wait_for(url)
-        reply = self._fetcher.get(url, MOST_BYTES)
+        reply = self._fetcher.get(url, MOST_BYTES, before=self._robots.wait_for)
         if reply.status != 200:
             raise OriginUnavailable(f"the sitemap {url} answers {reply.status}")
         return reply.data

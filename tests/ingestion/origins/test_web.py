@@ -108,14 +108,15 @@ def test_robots(origins: Origins, site: Site) -> None:
     site.put("/robots.txt", rules, headers={"Content-Type": "text/plain"})
     for path in ("/private/a", "/b", "/c"):
         site.put(path, html("T", f"Words of {path}."))
-    id = origins.add(URLS, *(site.url(path) for path in ("/private/a", "/b", "/c")))
+    site.redirect("/d", "/private/a")
+    id = origins.add(URLS, *(site.url(path) for path in ("/private/a", "/b", "/c", "/d")))
     began = time.monotonic()
-    assert origins.sync(id).counts == {"new": 2, "failed": 1}
+    assert origins.sync(id).counts == {"new": 2, "failed": 2}
     assert time.monotonic() - began >= 0.2
     assert site.statuses("/private/a") == []
     assert "robots.txt" in origins.items(id)[site.url("/private/a")].error
     site.pages["/robots.txt"].status = 503
-    assert origins.sync(id).counts == {"failed": 3}
+    assert origins.sync(id).counts == {"failed": 4}
     assert len(origins.documents()) == 2
 
 
