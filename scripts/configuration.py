@@ -53,6 +53,9 @@ MEANING = {
     "fusion": "how the two legs are joined: weighted scores or reciprocal ranks",
     "fusion_dense_weight": "share of the dense leg in `convex` fusion",
     "candidates": "hits taken from each leg before fusion",
+    "reranker": "what reads the candidates again and orders them anew; auto: the shipped one where "
+    "`embedder` is the one it reads with, else the order of retrieval stays",
+    "rerank_candidates": "passages that are read again; the rest stay below them in their order",
     "passages": "passages a question is answered from",
     "model": "a pulled model's name, or the path of a checkpoint folder",
     "adapter": "`default`: the promoted adapter, else the shipped one; a name or path forces one, "
