@@ -91,7 +91,7 @@ class TokenEncoder:
             config = BertConfig.from_pretrained(self._folder, local_files_only=True)
             if config.model_type != "bert":
                 raise UnsupportedCheckpoint(f"{self._folder} is no BERT encoder; it cannot rerank")
-            model = BertModel(config, add_pooling_layer=False)
+            model: Any = BertModel(config, add_pooling_layer=False)
             weights = load_file(self._folder / "model.safetensors")
             kept = {k: v for k, v in weights.items() if not k.startswith("pooler.")}
             lacking = model.load_state_dict(kept, strict=False).missing_keys
@@ -100,7 +100,7 @@ class TokenEncoder:
         except (OSError, ValueError, RuntimeError, SafetensorError) as exc:
             raise UnsupportedCheckpoint(f"{self._folder} cannot be read: {exc}") from exc
         device = choose_device(self._device)
-        return model.to(dtype=choose_dtype(self._precision, device)).to(device).eval()
+        return model.to(device, choose_dtype(self._precision, device)).eval()
 
 
 class TokenReader:
