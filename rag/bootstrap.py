@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import cached_property, lru_cache, partial
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from rag import errors
 from rag.answering import Answering, Policy
-from rag.domain import Box, Collection, Passage, Sampling
+from rag.domain import Box, Collection, Sampling
 from rag.engine_client import EngineClient
 from rag.fuse import convex, rrf
 from rag.kv_blocks import FolderKVBlocks, leftovers
@@ -31,6 +32,7 @@ from rag.ports import (
 from rag.readers import AdaptedReaders, OneReader
 from rag.remote_kv_blocks import SharedKVBlocks
 from rag.remote_readers import RemoteReaders
+from rag.rerankers import ChosenReranker
 from rag.retrieve import Fuse
 from rag.settings import Settings
 from rag.store.blobs import FolderBlobs
@@ -45,13 +47,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _LAYOUTS_KEPT = 64
-
-
-class InRetrievedOrder:
-    """The reranker that keeps the order of retrieval."""
-
-    def rerank(self, question: str, passages: Sequence[Passage]) -> Sequence[Passage]:
-        return passages
 
 
 class Attest:
@@ -133,7 +128,17 @@ class Attest:
 
     @cached_property
     def reranker(self) -> Reranker:
-        return InRetrievedOrder()
+        own = self.settings
+
+        def encoder() -> Path:
+            from models.pull import located
+
+            return located(own.embedder, own.model_folder)
+
+        candidates = own.rerank_candidates
+        return ChosenReranker(
+            own.reranker, candidates, lambda: self.embedder, encoder, device=own.device
+        )
 
     @cached_property
     def verifiers(self) -> Verifiers:

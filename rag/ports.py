@@ -58,8 +58,11 @@ class Embedder(Protocol):
 
 
 class Reranker(Protocol):
-    """Orders passages by relevance to the question, best first; may return fewer."""
+    """Orders passages by relevance to the question, best first; may return fewer. `identity` names
+    its weights, "none" where passages keep their order."""
 
+    @property
+    def identity(self) -> str: ...
     def rerank(self, question: str, passages: Sequence[Passage]) -> Sequence[Passage]: ...
 
 

@@ -64,6 +64,8 @@ class Settings(BaseSettings):
     fusion: Literal["convex", "rrf"] = "convex"
     fusion_dense_weight: float = Field(0.5, ge=0, le=1)
     candidates: int = Field(50, ge=1, le=1000)
+    reranker: Literal["auto", "none", "minilm-tokens-1"] = "auto"
+    rerank_candidates: int = Field(10, ge=1, le=200)
     passages: int = Field(5, ge=1, le=20)
 
     # the search engine

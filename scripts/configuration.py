@@ -70,6 +70,9 @@ MEANING = {
     "fusion": "how the two legs are joined: weighted scores or reciprocal ranks",
     "fusion_dense_weight": "share of the dense leg in `convex` fusion",
     "candidates": "hits taken from each leg before fusion",
+    "reranker": "what reads the candidates again and orders them anew; auto: the shipped one where "
+    "`embedder` is the one it reads with, else the order of retrieval stays",
+    "rerank_candidates": "passages that are read again; the rest stay below them in their order",
     "passages": "passages a question is answered from",
     "search_engine": "where passages are searched; see [Search engines](search-engines.md)",
     "search_url": "where it is. Milvus: `http://user:password@host:19530/database`; user, password "
