@@ -100,9 +100,10 @@ def retrieval(
     graded: bool = False,
     progress: Say | None = None,
 ) -> Report:
-    """Search a BEIR folder through the product's index; `leg` is hybrid, dense, lexical or rrf.
-    Beside a fused leg the single ones are measured too. Any grade above 0 counts as 1 unless
-    `graded`. Stores the run in SQL and returns its report. Raises BadSamples, BadInput."""
+    """Search a BEIR folder through the product's index; `leg` is hybrid, dense, lexical, rrf or
+    reranked. Beside a fused leg the single ones are measured too, beside hybrid reranked as well.
+    Any grade above 0 counts as 1 unless `graded`. Stores the run in SQL and returns its report.
+    Raises BadSamples, BadInput."""
     name = str(leg)
     if name not in retrieving.LEGS:
         raise BadInput(f"leg {name!r} is none of {', '.join(retrieving.LEGS)}")
@@ -110,8 +111,11 @@ def retrieval(
     found = found if graded else found.binary()
     own = attest.settings
     legs = [name] if name in ("dense", "lexical") else [name, "dense", "lexical"]
+    if name == "hybrid" and attest.reranker.identity != "none":
+        legs.insert(1, "reranked")
     with open_corpus(found.items, attest.embedder, cache(attest), own.lexical, progress) as corpus:
-        search = retrieving.searches(corpus, attest.embedder, retrieving.fusion(own))
+        fuse = retrieving.fusion(own)
+        search = retrieving.searches(corpus, attest.embedder, fuse, attest.reranker)
         measured = retrieving.measure(found, search, legs, limit=limit, seed=seed, say=progress)
     settings = {
         "folder": folder.name,
@@ -123,6 +127,8 @@ def retrieval(
         "fusion": own.fusion,
         "dense_weight": own.fusion_dense_weight,
         "candidates": retrieving.DEPTH,
+        "reranker": attest.reranker.identity,
+        "rerank_candidates": own.rerank_candidates,
     }
     report = retrieving.report(found, measured, name, settings)
     runs.keep(attest.store, report)
@@ -193,8 +199,10 @@ def _asked(
     items = [Item(p.id, p.title, p.text) for p in asking.pool(samples).values()]
     own = attest.settings
     with open_corpus(items, attest.embedder, cache(attest), own.lexical, say) as corpus:
-        search = retrieving.searches(corpus, attest.embedder, retrieving.fusion(own))
-        return asking.found(samples, plan, search[plan.context], own.passages)
+        fuse = retrieving.fusion(own)
+        search = retrieving.searches(corpus, attest.embedder, fuse, attest.reranker)
+        leg = "reranked" if plan.context == Leg.HYBRID.value else plan.context  # as is asked
+        return asking.found(samples, plan, search[leg], own.passages)
 
 
 def _settings(attest: Attest, file: Path, plan: Plan) -> dict[str, Any]:

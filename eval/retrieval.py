@@ -18,12 +18,12 @@ from eval.scorers.latency import percentiles
 from eval.scorers.retrieval import mrr_at, ndcg_at, recall_at
 from rag.domain import Leg
 from rag.fuse import convex, rrf
-from rag.ports import Embedder
+from rag.ports import Embedder, Reranker
 from rag.retrieve import Fuse, retrieve
 from rag.settings import Settings
 
 DEPTH = 100  # hits asked of each leg
-LEGS = ("hybrid", "dense", "lexical", "rrf")
+LEGS = ("hybrid", "dense", "lexical", "rrf", "reranked")
 METRICS: dict[str, Callable[[Sequence[str], Mapping[str, int]], float | None]] = {
     "ndcg@10": lambda ranked, grades: ndcg_at(ranked, grades, 10),
     "recall@10": lambda ranked, grades: recall_at(ranked, grades, 10),
@@ -33,11 +33,13 @@ METRICS: dict[str, Callable[[Sequence[str], Mapping[str, int]], float | None]] =
 Search = Callable[[str], list[str]]
 
 
-def searches(corpus: Corpus, embedder: Embedder, fuse: Fuse) -> Mapping[str, Search]:
+def searches(
+    corpus: Corpus, embedder: Embedder, fuse: Fuse, reranker: Reranker
+) -> Mapping[str, Search]:
     """A search for each leg: query text -> item ids, best first. `hybrid` fuses as `fuse` says,
-    `rrf` always by reciprocal ranks."""
+    `rrf` always by reciprocal ranks; `reranked` is `hybrid` read again."""
 
-    def search(leg: Leg, fused: Fuse, query: str) -> list[str]:
+    def search(leg: Leg, fused: Fuse, query: str, again: Reranker | None = None) -> list[str]:
         found = retrieve(
             corpus.store,
             corpus.index,
@@ -49,10 +51,12 @@ def searches(corpus: Corpus, embedder: Embedder, fuse: Fuse) -> Mapping[str, Sea
             leg=leg,
             candidates=DEPTH,
         )
-        return [corpus.items[passage.chunk.id].id for passage in found.passages][:DEPTH]
+        ranked = found.passages if again is None else again.rerank(query, found.passages)
+        return [corpus.items[passage.chunk.id].id for passage in ranked][:DEPTH]
 
     legs = {leg.value: partial(search, leg, fuse) for leg in Leg}
-    return legs | {"rrf": partial(search, Leg.HYBRID, rrf)}
+    read = partial(search, Leg.HYBRID, fuse, again=reranker)
+    return legs | {"rrf": partial(search, Leg.HYBRID, rrf), "reranked": read}
 
 
 def fusion(settings: Settings) -> Fuse:

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from rag.settings import Settings
 
 INGEST, SWEEP, NIGHTLY = "ingestion.ingest", "ingestion.sweep", "eval.nightly"
-WARM = "ingestion.warm"
+WARM, SYNC = "ingestion.warm", "ingestion.sync"
 INGESTION_QUEUE, SWEEP_QUEUE, EVALUATION_QUEUE = "attest-ingest", "attest-sweep", "attest-eval"
-WARMING_QUEUE = "attest-warm"
-QUEUES = INGESTION_QUEUE, SWEEP_QUEUE, EVALUATION_QUEUE, WARMING_QUEUE
+WARMING_QUEUE, SYNC_QUEUE = "attest-warm", "attest-sync"
+QUEUES = INGESTION_QUEUE, SWEEP_QUEUE, EVALUATION_QUEUE, WARMING_QUEUE, SYNC_QUEUE
 LONGEST_TASK = 6 * 3600  # seconds; a message that is held longer would be given to a second worker
 
 
@@ -47,9 +47,10 @@ def make_app(settings: Settings) -> Celery:
             SWEEP: {"queue": SWEEP_QUEUE},
             NIGHTLY: {"queue": EVALUATION_QUEUE},
             WARM: {"queue": WARMING_QUEUE},
+            SYNC: {"queue": SYNC_QUEUE},
         },
-        # One may run all night, the other comes again by itself: neither is given out twice.
-        task_annotations={NIGHTLY: {"acks_late": False}, WARM: {"acks_late": False}},
+        # One may run all night, the others come again by themselves: none is given out twice.
+        task_annotations={name: {"acks_late": False} for name in (NIGHTLY, WARM, SYNC)},
         broker_connection_retry_on_startup=True,
         broker_connection_timeout=4,
         broker_transport_options=_transport(amqp),
@@ -95,7 +96,12 @@ def _schedule(settings: Settings) -> dict[str, Any]:
             "task": SWEEP,
             "schedule": settings.sweep_seconds,
             "options": {"queue": SWEEP_QUEUE, "expires": max(10.0, 2 * settings.sweep_seconds)},
-        }
+        },
+        "sync": {
+            "task": SYNC,
+            "schedule": settings.source_poll_seconds,
+            "options": {"queue": SYNC_QUEUE, "expires": max(1.0, settings.source_poll_seconds)},
+        },
     }
     if settings.warm_seconds and settings.kv_disk_bytes:
         found["warm"] = {

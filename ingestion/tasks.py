@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from ingestion.app import INGEST, SWEEP, WARM
+from ingestion.app import INGEST, SWEEP, SYNC, WARM
+from ingestion.origins.due import sync_due
 from ingestion.pipeline import run_job
 from ingestion.queue import CeleryQueue
 from rag.errors import BrokerUnavailable
@@ -31,6 +32,10 @@ def register(app: Celery, process: WorkerProcess) -> None:
     @app.task(name=SWEEP)
     def sweep() -> int:
         return send_due(process.attest, CeleryQueue(process.settings))
+
+    @app.task(name=SYNC)
+    def sync() -> int:
+        return sync_due(process.attest, CeleryQueue(process.settings), process.attempt)
 
     @app.task(name=WARM)
     def warm() -> str:

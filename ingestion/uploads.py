@@ -6,9 +6,9 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from rag.domain import Job, JobState, MetadataValue, Principal, Right
+from rag.domain import Collection, Job, JobState, MetadataValue, Principal, Right
 from rag.errors import BadName, BrokerUnavailable, EmptyDocument, LimitExceeded
-from rag.ports import Queue
+from rag.ports import Queue, UnitOfWork
 from rag.reach import collection_for
 
 if TYPE_CHECKING:
@@ -36,20 +36,35 @@ def upload(
     name = checked_name(name)
     with attest.store() as work:
         collection_for(work, collection, who, Right.WRITE)
-    _check_size(data, name, attest.settings.max_upload_bytes)
+    check_size(data, name, attest.settings.max_upload_bytes)
     sha256 = attest.blobs.put(data)
     with attest.store() as work:
         held = collection_for(work, collection, who, Right.WRITE)
         allowed = None if readers is None else frozenset(readers)
-        job = work.documents.accept(held.id, name, sha256, len(data), allowed, metadata)
-        detail: dict[str, MetadataValue] = {"name": name, "sha256": sha256, "size": len(data)}
-        detail |= {"collection": held.name, "job": job.id}
-        if allowed is not None:
-            detail["readers"] = " ".join(sorted(allowed))
-        work.audit.add(who.user, "upload document", job.document, detail)
+        job = accepted(work, who, held, name, sha256, len(data), allowed, metadata)
         work.commit()
-    if job.state is JobState.QUEUED:
-        _send(queue, job)
+    send(queue, job)
+    return job
+
+
+def accepted(
+    work: UnitOfWork,
+    who: Principal,
+    collection: Collection,
+    name: str,
+    sha256: str,
+    size: int,
+    readers: frozenset[str] | None,
+    metadata: Mapping[str, MetadataValue] | None,
+) -> Job:
+    """The job for bytes that are stored and were checked, with its entry in the audit log; the
+    caller commits, and then sends it."""
+    job = work.documents.accept(collection.id, name, sha256, size, readers, metadata)
+    detail: dict[str, MetadataValue] = {"name": name, "sha256": sha256, "size": size}
+    detail |= {"collection": collection.name, "job": job.id}
+    if readers is not None:
+        detail["readers"] = " ".join(sorted(readers))
+    work.audit.add(who.user, "upload document", job.document, detail)
     return job
 
 
@@ -72,7 +87,8 @@ def checked_name(name: str) -> str:
     return name
 
 
-def _check_size(data: bytes, name: str, most: int) -> None:
+def check_size(data: bytes, name: str, most: int) -> None:
+    """Raises EmptyDocument, LimitExceeded."""
     if not data:
         raise EmptyDocument(f"{name} is empty (0 bytes)")
     if len(data) > most:
@@ -81,7 +97,10 @@ def _check_size(data: bytes, name: str, most: int) -> None:
         )
 
 
-def _send(queue: Queue, job: Job) -> None:
+def send(queue: Queue, job: Job) -> None:
+    """Have a job that waits done. With the broker down the sweep sends it later."""
+    if job.state is not JobState.QUEUED:
+        return
     try:
         queue.send(job.id)
     except BrokerUnavailable as exc:

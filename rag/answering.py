@@ -175,7 +175,8 @@ class Answering:
         query = self._checked(query)
         with self.store() as work:
             found_in = collection_for(work, collection, who, Right.READ)
-        return list(self._retrieve(found_in, query, who, conditions, leg, k).passages[:k])
+        found = self._retrieve(found_in, query, who, conditions, leg, k).passages
+        return list(self.reranker.rerank(query, found) if leg is Leg.HYBRID else found)[:k]
 
     def explain(
         self,

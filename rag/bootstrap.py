@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import cached_property, lru_cache, partial
+from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 from rag import errors
 from rag.answering import Answering, Policy
-from rag.domain import Box, Collection, Passage, Sampling
+from rag.domain import Box, Collection, Sampling
 from rag.engine_client import EngineClient
 from rag.fuse import convex, rrf
 from rag.kv_blocks import FolderKVBlocks, leftovers
@@ -32,6 +33,7 @@ from rag.ports import (
 from rag.readers import AdaptedReaders, OneReader
 from rag.remote_kv_blocks import SharedKVBlocks
 from rag.remote_readers import RemoteReaders
+from rag.rerankers import ChosenReranker
 from rag.retrieve import Fuse
 from rag.settings import Settings
 from rag.store.blobs import FolderBlobs
@@ -49,18 +51,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _LAYOUTS_KEPT = 64
-
-
-@runtime_checkable
-class Closing(Protocol):
-    def close(self) -> None: ...
-
-
-class InRetrievedOrder:
-    """The reranker that keeps the order of retrieval."""
-
-    def rerank(self, question: str, passages: Sequence[Passage]) -> Sequence[Passage]:
-        return passages
 
 
 class Attest:
@@ -142,7 +132,17 @@ class Attest:
 
     @cached_property
     def reranker(self) -> Reranker:
-        return InRetrievedOrder()
+        own = self.settings
+
+        def encoder() -> Path:
+            from models.pull import located
+
+            return located(own.embedder, own.model_folder)
+
+        candidates = own.rerank_candidates
+        return ChosenReranker(
+            own.reranker, candidates, lambda: self.embedder, encoder, device=own.device
+        )
 
     @cached_property
     def verifiers(self) -> Verifiers:
@@ -189,12 +189,9 @@ class Attest:
 
         with self._lock:
             if collection not in self._indexes:
+                own, dimension = self.settings, self.embedder.dimension
                 self._indexes[collection] = index_of(
-                    collection,
-                    self.embedder.dimension,
-                    self.settings,
-                    self.store,
-                    self.search_engine,
+                    collection, dimension, own, self.store, self.search_engine
                 )
             return self._indexes[collection]
 
@@ -203,7 +200,7 @@ class Attest:
         keeps of it is logged, and goes with `attest index sweep`."""
         with self._lock:
             index = self._indexes.pop(collection, None)
-        if isinstance(index, Closing):
+        if index is not None:
             index.close()
         shutil.rmtree(self.settings.index_folder / collection, ignore_errors=True)
         if self.search_engine is not None:
@@ -278,8 +275,7 @@ class Attest:
         if (engine := self.__dict__.get("engine_client")) is not None:
             engine.close()
         for index in self._indexes.values():
-            if isinstance(index, Closing):
-                index.close()
+            index.close()
         if (search_engine := self.__dict__.get("search_engine")) is not None:
             search_engine.close()
         if "store" in self.__dict__:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from rag.domain import Collection, Document, Job, MetadataValue, Principal, Right
 from rag.errors import BadInput, BadName, NotPermitted
-from rag.ports import Account, Store
+from rag.ports import Account, Store, UnitOfWork
 from rag.reach import collection_for, document_for, job_for
 
 NAME = re.compile(r"[^\W_][\w.@+-]{0,99}")
@@ -71,15 +71,23 @@ def delete_document(store: Store, who: Principal, id: str) -> tuple[Document, in
     """The document and the generation from which no question sees it."""
     with store() as work:
         collection, document = document_for(work, id, who, Right.WRITE)
-        generation = work.documents.delete(id)
-        detail: Detail = {
-            "name": document.name,
-            "collection": collection.name,
-            "generation": generation,
-        }
-        work.audit.add(who.user, "delete document", id, detail)
+        generation = end_document(work, who, collection, document)
         work.commit()
     return document, generation
+
+
+def end_document(
+    work: UnitOfWork, who: Principal, collection: Collection, document: Document
+) -> int:
+    """Delete it, with its entry in the audit log; the caller has checked the right, and commits."""
+    generation = work.documents.delete(document.id)
+    detail: Detail = {
+        "name": document.name,
+        "collection": collection.name,
+        "generation": generation,
+    }
+    work.audit.add(who.user, "delete document", document.id, detail)
+    return generation
 
 
 def set_access(

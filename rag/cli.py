@@ -28,6 +28,7 @@ from rag.commands import (
     models,
     questions,
     running,
+    sources,
     tuning,
 )
 from rag.commands.terminal import Terminal
@@ -42,6 +43,7 @@ FAMILIES = (
     questions,
     explaining,
     library,
+    sources,
     evaluation,
     calibration,
     fusion,

@@ -35,6 +35,9 @@ from rag.domain import (
     Leg,
     MetadataValue,
     Opinion,
+    Origin,
+    OriginItem,
+    OriginKind,
     Passage,
     Principal,
     Replayed,
@@ -197,6 +200,57 @@ class Client:
             files={"file": ("upload", data, "application/octet-stream")},
         )
         return self._read(Job, found)
+
+    # --- sources of documents ----------------------------------------------------------------
+
+    def sources(self, collection: str) -> list[Origin]:
+        """By name."""
+        return self._many(Origin, "GET", f"/collections/{_part(collection)}/sources")
+
+    def add_source(
+        self,
+        collection: str,
+        name: str,
+        kind: OriginKind,
+        addresses: Sequence[str],
+        *,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        prefix: str = "",
+        every: float | None = None,
+        readers: Sequence[str] | None = None,
+        metadata: Mapping[str, MetadataValue] | None = None,
+    ) -> Origin:
+        """Bring documents from a place and follow its changes, `every` so many seconds (0: only
+        when asked; None: what suits the kind)."""
+        body = {
+            "name": name,
+            "kind": kind.value,
+            "addresses": list(addresses),
+            "include": list(include),
+            "exclude": list(exclude),
+            "prefix": prefix,
+            "every": every,
+            "readers": None if readers is None else list(readers),
+            "metadata": dict(metadata or {}),
+        }
+        return self._one(Origin, "POST", f"/collections/{_part(collection)}/sources", body)
+
+    def source_items(self, collection: str, name: str) -> list[OriginItem]:
+        """What was seen there, by key."""
+        path = f"/collections/{_part(collection)}/sources/{_part(name)}/items"
+        return self._many(OriginItem, "GET", path)
+
+    def sync_source(self, collection: str, name: str, confirmed: bool = False) -> Origin:
+        """Have it synced within seconds. `confirmed`: what the last sync held back, since so much
+        vanished at once, is really gone."""
+        path = f"/collections/{_part(collection)}/sources/{_part(name)}/sync"
+        return self._one(Origin, "POST", path, {"confirmed": confirmed})
+
+    def remove_source(self, collection: str, name: str, documents: bool = False) -> int:
+        """`documents`: delete what it brought, too. Returns how many were."""
+        path = f"/collections/{_part(collection)}/sources/{_part(name)}"
+        return int(self._call("DELETE", path, params={"documents": documents})["deleted"])
 
     # --- jobs --------------------------------------------------------------------------------
 

@@ -212,6 +212,67 @@ class Job:
     updated: datetime
 
 
+# --- origins -----------------------------------------------------------------------------------
+
+
+class OriginKind(StrEnum):
+    FOLDER = "folder"
+    URLS = "urls"
+    SITEMAP = "sitemap"
+    BUCKET = "bucket"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A place outside that documents of a collection are brought from and kept in step with; to
+    users a source. `user` added it, and a sync does no more than that user may. What `include` and
+    `exclude` (shell patterns) admit becomes a document called `prefix` + its path, with these
+    readers and metadata. It is synced `every` so many seconds; 0: only when somebody asks.
+
+    State: `due` is the next sync, `synced` the end of the last one, `counts` what that changed,
+    `held` how many items had vanished without their documents being deleted, since so many
+    vanished at once (`confirmed`: a person said that it is right), `error` what went wrong."""
+
+    id: str
+    collection: str
+    name: str
+    kind: OriginKind
+    addresses: tuple[str, ...]
+    user: str
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    prefix: str = ""
+    every: float = 0.0
+    readers: frozenset[str] | None = None
+    metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
+    created: datetime | None = None
+    due: datetime | None = None
+    syncing: bool = False
+    synced: datetime | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    documents: int = 0
+    held: int = 0
+    confirmed: bool = False
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OriginItem:
+    """What an origin was last seen to hold under `key` (a path or an address). As long as `mark`
+    stays (a size and times, an entity tag) so do the bytes, whose sha256 is "" when they were never
+    taken. `document` is what they became; `error` why they were not taken; `missing`: they were not
+    there at the last sync."""
+
+    key: str
+    name: str
+    mark: str
+    sha256: str
+    document: str | None
+    error: str
+    missing: bool
+    seen: datetime
+
+
 # --- retrieval ---------------------------------------------------------------------------------
 
 

@@ -20,9 +20,11 @@
     |   +-- UnknownGeneration   older than what the index still holds
     |   +-- UnknownModel        not in the catalogue of published weights
     |   +-- UnknownAdapter      not registered, or its weights are gone
+    |   +-- UnknownOrigin       no such source of documents
     +-- Conflict                it exists already, or is busy
     |   +-- AlreadyRunning      another `attest up` holds this data folder
     +-- NotPermitted            signed in, but without the right
+    |   +-- AddressRefused      a folder, host or bucket that the settings do not list
     +-- NotSignedIn
     +-- BadSettings             the settings cannot work; stops the start
     +-- Unavailable             a part Attest needs cannot be reached; try again later
@@ -31,6 +33,7 @@
     |   +-- DiskFull
     |   +-- IndexUnreachable    the package index that carries the weights
     |   +-- IndexUnavailable  a search index stopped, or its server is away; nothing is lost
+    |   +-- OriginUnavailable   a folder, server or bucket that documents come from
     |   +-- EngineUnavailable   the engine's process is away, or broke off
     |   +-- Busy                the queue is full; `.retry_after` seconds
     +-- ModelError
@@ -120,6 +123,9 @@ class UnknownModel(NotFound): ...
 class UnknownAdapter(NotFound): ...
 
 
+class UnknownOrigin(NotFound): ...
+
+
 class Conflict(AttestError): ...
 
 
@@ -127,6 +133,9 @@ class AlreadyRunning(Conflict): ...
 
 
 class NotPermitted(AttestError): ...
+
+
+class AddressRefused(NotPermitted): ...
 
 
 class NotSignedIn(AttestError): ...
@@ -151,6 +160,9 @@ class IndexUnreachable(Unavailable): ...
 
 
 class IndexUnavailable(Unavailable): ...
+
+
+class OriginUnavailable(Unavailable): ...
 
 
 class EngineUnavailable(Unavailable): ...

@@ -28,6 +28,8 @@ from rag.domain import (
     Job,
     JobState,
     MetadataValue,
+    Origin,
+    OriginItem,
     Passage,
     Principal,
     Right,
@@ -56,8 +58,11 @@ class Embedder(Protocol):
 
 
 class Reranker(Protocol):
-    """Orders passages by relevance to the question, best first; may return fewer."""
+    """Orders passages by relevance to the question, best first; may return fewer. `identity` names
+    its weights, "none" where passages keep their order."""
 
+    @property
+    def identity(self) -> str: ...
     def rerank(self, question: str, passages: Sequence[Passage]) -> Sequence[Passage]: ...
 
 
@@ -363,6 +368,11 @@ class Documents(Protocol):
         gone. Their waiting jobs are cancelled (failed, with that reason)."""
         ...
 
+    def rename(self, id: str, name: str) -> None:
+        """A live document goes on under another name: same versions, same chunks, no generation.
+        Raises Conflict when the name is taken."""
+        ...
+
     def set_access(
         self, id: str, readers: frozenset[str] | None, metadata: Mapping[str, MetadataValue]
     ) -> int:
@@ -596,6 +606,66 @@ class Adapters(Protocol):
         ...
 
 
+class Origins(Protocol):
+    """Where documents are brought from. A sync holds a lease, so that no two run at once."""
+
+    def add(self, origin: Origin) -> Origin:
+        """Under a new id, due at once. Raises Conflict when the collection has one of that name."""
+        ...
+
+    def get(self, id: str) -> Origin: ...
+    def named(self, collection: str, name: str) -> Origin:
+        """Raises UnknownOrigin."""
+        ...
+
+    def all(self, collection: str) -> list[Origin]:
+        """By name."""
+        ...
+
+    def ask(self, id: str, confirmed: bool) -> None:
+        """Have it synced at once, whatever its interval."""
+        ...
+
+    def due(self) -> list[str]:
+        """Ids of those to sync now: asked for, at the end of their interval, or left in the middle
+        by a sync that was killed."""
+        ...
+
+    def lease(self, id: str, worker: str, seconds: float) -> Origin | None:
+        """None when another holds it."""
+        ...
+
+    def hold(self, id: str, worker: str, seconds: float) -> bool:
+        """Extend the lease and keep the origin locked until this unit of work ends; False when it
+        was lost."""
+        ...
+
+    def finish(
+        self, id: str, worker: str, counts: Mapping[str, int], held: int, error: str, again: bool
+    ) -> None:
+        """Give the lease back and set the next sync, `again`: at once. Who has lost the lease
+        changes nothing."""
+        ...
+
+    def retire(self, id: str) -> None:
+        """No sync any more; one that runs has lost its lease."""
+        ...
+
+    def remove(self, id: str) -> None:
+        """And what was seen there; documents stay."""
+        ...
+
+    def items(self, id: str) -> list[OriginItem]:
+        """By key."""
+        ...
+
+    def put(self, id: str, item: OriginItem) -> None:
+        """In place of what was seen under its key."""
+        ...
+
+    def drop(self, id: str, key: str) -> None: ...
+
+
 class UnitOfWork(Protocol):
     """One transaction. Leaving the block without `commit()` rolls back."""
 
@@ -609,6 +679,7 @@ class UnitOfWork(Protocol):
     audit: Audit
     runs: Runs
     adapters: Adapters
+    origins: Origins
 
     def __enter__(self) -> Self: ...
     def __exit__(

@@ -6,6 +6,8 @@ the environment wins. An unknown key or a value that cannot work stops the start
 
 from __future__ import annotations
 
+import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -13,9 +15,11 @@ from typing import Any, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from rag.allowed import AllowedHosts
 from rag.errors import BadSettings
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+BUCKET = re.compile(r"[a-z][a-z0-9+.-]*://[^?#@\s]*")
 
 
 class Settings(BaseSettings):
@@ -43,6 +47,16 @@ class Settings(BaseSettings):
     parse_memory_bytes: int = Field(1_500 * 2**20, gt=0)
     max_question_characters: int = Field(4_000, gt=0)
 
+    # sources of documents: nothing is reached that is not listed here
+    source_roots: tuple[Path, ...] = ()
+    source_hosts: tuple[str, ...] = ()
+    source_buckets: tuple[str, ...] = ()
+    source_bucket_options: SecretStr | None = None
+    source_items: int = Field(20_000, gt=0)
+    source_seconds: float = Field(120.0, gt=0)
+    source_request_seconds: float = Field(30.0, gt=0)
+    source_poll_seconds: float = Field(5.0, gt=0)
+
     # chunks and retrieval
     chunk_tokens: int = Field(180, ge=16, le=4096)
     chunk_overlap_tokens: int = Field(0, ge=0, le=1024)
@@ -50,6 +64,8 @@ class Settings(BaseSettings):
     fusion: Literal["convex", "rrf"] = "convex"
     fusion_dense_weight: float = Field(0.5, ge=0, le=1)
     candidates: int = Field(50, ge=1, le=1000)
+    reranker: Literal["auto", "none", "minilm-tokens-1"] = "auto"
+    rerank_candidates: int = Field(10, ge=1, le=200)
     passages: int = Field(5, ge=1, le=20)
 
     # the search engine
@@ -104,6 +120,40 @@ class Settings(BaseSettings):
         hours, _, minutes = value.partition(":")
         if not (hours.isdigit() and minutes.isdigit() and int(hours) < 24 and int(minutes) < 60):
             raise ValueError(f"{value!r} is not a time of day; write it like 03:00")
+        return value
+
+    @field_validator("source_roots")
+    @classmethod
+    def _whole_paths(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
+        if relative := [str(path) for path in value if not path.is_absolute()]:
+            raise ValueError(f"{relative[0]!r} is not a path from the root, such as /srv/documents")
+        return value
+
+    @field_validator("source_hosts")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            AllowedHosts(value)
+        except BadSettings as exc:
+            raise ValueError(str(exc)) from exc
+        return value
+
+    @field_validator("source_buckets")
+    @classmethod
+    def _bucket_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [each for each in value if not BUCKET.fullmatch(each)]:
+            raise ValueError(f"{wrong[0]!r} is not an address of a bucket, such as s3://reports")
+        return value
+
+    @field_validator("source_bucket_options")
+    @classmethod
+    def _bucket_options(cls, value: SecretStr | None) -> SecretStr | None:
+        try:
+            held = {} if value is None else json.loads(value.get_secret_value())
+        except ValueError:
+            held = None
+        if not isinstance(held, dict) or not all(isinstance(each, dict) for each in held.values()):
+            raise ValueError('JSON is needed, such as {"s3://reports": {"key": "", "secret": ""}}')
         return value
 
     @model_validator(mode="after")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
@@ -51,6 +51,18 @@ MEANING = {
     "parse_seconds": "longest time that parsing one document may take",
     "parse_memory_bytes": "most memory that parsing one document may take",
     "max_question_characters": "longest question",
+    "source_roots": "folders below which documents may be brought from",
+    "source_hosts": "hosts that pages may be brought from: `wiki.example.org` (ports 80 and 443), "
+    "`wiki.example.org:8080`, or a network such as `10.0.0.0/8`; a private address must be listed "
+    "itself",
+    "source_buckets": "addresses below which buckets may be read, such as `s3://reports`",
+    "source_bucket_options": "JSON: what fsspec needs below an address, such as "
+    '`{"s3://reports": {"key": "…", "secret": "…", "endpoint_url": "…"}}`; without it the '
+    "protocol's own environment variables hold",
+    "source_items": "most items of one source",
+    "source_seconds": "longest time of one sync; the next one goes on from there",
+    "source_request_seconds": "longest time of one page, with its redirects",
+    "source_poll_seconds": "how often sources that are due are looked for",
     "chunk_tokens": "budget of a chunk, in the embedder's tokens",
     "chunk_overlap_tokens": "how much of a chunk's last sentences the next one begins with, "
     "where a section is cut",
@@ -58,6 +70,9 @@ MEANING = {
     "fusion": "how the two legs are joined: weighted scores or reciprocal ranks",
     "fusion_dense_weight": "share of the dense leg in `convex` fusion",
     "candidates": "hits taken from each leg before fusion",
+    "reranker": "what reads the candidates again and orders them anew; auto: the shipped one where "
+    "`embedder` is the one it reads with, else the order of retrieval stays",
+    "rerank_candidates": "passages that are read again; the rest stay below them in their order",
     "passages": "passages a question is answered from",
     "search_engine": "where passages are searched; see [Search engines](search-engines.md)",
     "search_url": "where it is. Milvus: `http://user:password@host:19530/database`; user, password "
@@ -137,6 +152,8 @@ def values(field: Any) -> str:
     choices = [one for one in get_args(field.annotation) if isinstance(one, str)]
     if choices:
         return ", ".join(f"`{one}`" for one in choices)
+    if get_origin(field.annotation) is tuple:
+        return f"list of {'paths' if Path in get_args(field.annotation) else 'texts'}"
     kinds = get_args(field.annotation) or (field.annotation,)
     name = {int: "whole number", float: "number", str: "text", bool: "true or false"}
     kind = {Path: "path", SecretStr: "secret text"} | name
@@ -151,7 +168,7 @@ def values(field: Any) -> str:
 
 
 def default(value: Any) -> str:
-    if value is None or value is PydanticUndefined:
+    if value in (None, ()) or value is PydanticUndefined:
         return ""
     return f"`{value}`"
 

@@ -20,6 +20,7 @@ from rag.domain import (
     Condition,
     Found,
     Leg,
+    Passage,
     Principal,
     Right,
     Said,
@@ -314,3 +315,27 @@ def test_an_answer_nobody_waits_for_is_not_kept(attest: Attest) -> None:
 
 def test_no_passages_is_a_refusal(attest: Attest) -> None:
     assert attest.answering.read("When?", []).verdict is Verdict.REFUSED
+
+
+class Backwards:
+    """Puts the worst first."""
+
+    identity = "backwards"
+
+    def rerank(self, question: str, passages: Sequence[Passage]) -> Sequence[Passage]:
+        return passages[::-1]
+
+
+def test_a_search_shows_what_an_answer_would_read_in_the_same_order(attest: Attest) -> None:
+    question = "How many days of paid leave do interns have?"
+    plain = attest.answering.search(LOCAL_USER, "house", question)
+    dense = attest.answering.search(LOCAL_USER, "house", question, leg=Leg.DENSE)
+    del attest.answering
+    attest.reranker = Backwards()  # type: ignore[assignment]
+    again = attest.answering.search(LOCAL_USER, "house", question)
+    assert again == plain[::-1] != plain
+    assert attest.answering.search(LOCAL_USER, "house", question, leg=Leg.DENSE) == dense
+    (shown,) = (
+        e for e in attest.answering.stream(LOCAL_USER, "house", question) if type(e) is Found
+    )
+    assert [p.chunk.id for p in shown.passages] == [p.chunk.id for p in again]

@@ -13,6 +13,7 @@ from ui.picker import pick
 from ui.progress_view import progress_view
 from ui.search_view import search_view
 from ui.shelf_view import shelf_view
+from ui.sources_view import sources_view
 from ui.upload_view import upload_view
 
 
@@ -49,6 +50,7 @@ def _documents(client: Client, collection: Collection) -> None:
     writes = _may(collection, Right.WRITE)
     if writes:
         upload_view(client, collection)
+        sources_view(client, collection)
     active = client.jobs(collection.name, (JobState.QUEUED, JobState.RUNNING))
     # Only while something is on its way does the page ask again by itself.
     live = st.fragment(progress_view, run_every=1.0 if active else None)

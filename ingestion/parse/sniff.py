@@ -65,14 +65,14 @@ def sniff(data: bytes, name: str) -> Family:
     UnsupportedType, each saying what the file is and what to do."""
     if not data.strip(b"\0 \t\r\n\f\xef\xbb\xbf"):
         raise EmptyDocument("the file is empty" if not data else "the file holds only blanks")
-    if b"%PDF-" in data[:1024]:
-        return Family.PDF
     if is_zip(data):
         return office_family(data) or Family.ARCHIVE
     if is_archive(data):
         return Family.ARCHIVE
     if data.startswith(_OLE):
         return _ole(data)
+    if b"%PDF-" in data[:1024]:  # after the containers, of which it may be the first file
+        return Family.PDF
     if data.lstrip()[:5] == b"{\\rtf":
         return Family.RTF
     if picture_format(data):

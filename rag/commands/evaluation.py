@@ -9,7 +9,7 @@ from typing import Any
 from rag.commands.opening import opened
 from rag.commands.terminal import Terminal
 
-LEGS = ("hybrid", "dense", "lexical", "rrf")
+LEGS = ("hybrid", "dense", "lexical", "rrf", "reranked")
 METHODS = ("lexical", "head")
 CONTEXTS = ("given", "oracle", "none", "hybrid", "dense", "lexical")
 

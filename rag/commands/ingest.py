@@ -49,11 +49,11 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reader", action="append", metavar="GROUP", help="only these groups may read the files"
     )
-    parser.add_argument("--metadata", action="append", default=[], type=_pair, metavar="KEY=VALUE")
+    parser.add_argument("--metadata", action="append", default=[], type=pair, metavar="KEY=VALUE")
     parser.set_defaults(run=run)
 
 
-def _pair(text: str) -> tuple[str, str]:
+def pair(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not key or not equals:
         raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")

@@ -90,6 +90,9 @@ class FedIndex:
             self._held = self._feed(still_alone, progress)
         return self._held.generation
 
+    def close(self) -> None:
+        """Nothing is its own: the engine is closed by who opened it."""
+
     def lexical(self, query: str, filter: Filter, k: int) -> list[Hit]:
         """BM25 hits; none when the query has no token but stop words."""
         tokens = analyse(query)

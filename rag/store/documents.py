@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import Select, and_, select
 
 from rag.domain import Block, Document, Job, MetadataValue, Version
-from rag.errors import Corrupt, UnknownDocument
+from rag.errors import Conflict, Corrupt, UnknownDocument
 from rag.ports import Publication
 from rag.store.accept import Upload, accept
 from rag.store.access import change_access, end_document
-from rag.store.checked import checked_groups, checked_metadata
+from rag.store.checked import checked_groups, checked_metadata, checked_name
 from rag.store.generations import locked
 from rag.store.jobs import job_noun
 from rag.store.publish import publish
@@ -86,6 +86,24 @@ class SqlDocuments:
     def delete(self, id: str) -> int:
         owner, document = self._held(id)
         return end_document(self._tx, owner, document)
+
+    def rename(self, id: str, name: str) -> None:
+        """Raises BadName, UnknownDocument, Conflict."""
+        checked_name(name, "a document")
+        owner, document = self._held(id)
+        if document.gone is not None:
+            raise UnknownDocument(f"document {id!r:.100} was deleted")
+        session = self._tx.write()
+        taken = select(DocumentRow.id).where(
+            DocumentRow.collection == owner.id,
+            DocumentRow.name == name,
+            DocumentRow.gone.is_(None),
+            DocumentRow.id != id,
+        )
+        if session.scalar(taken) is not None:
+            raise Conflict(f"there is already a document named {name!r:.200}")
+        document.name = name
+        session.flush()
 
     def set_access(
         self, id: str, readers: frozenset[str] | None, metadata: Mapping[str, MetadataValue]

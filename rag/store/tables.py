@@ -429,3 +429,56 @@ class FeedbackRow(Base):
     passages: Mapped[list[str]] = mapped_column(Json)
     cited: Mapped[list[str]] = mapped_column(Json)
     created: Mapped[datetime] = mapped_column(Instant)
+
+
+class OriginRow(Base):
+    """`rules` holds include, exclude and prefix. No secret is ever written here: those that a
+    bucket needs are in the settings. `due` empty: only when somebody asks."""
+
+    __tablename__ = "origins"
+    __table_args__ = (
+        UniqueConstraint("collection", "name"),
+        Index("ix_origins_due", "due"),
+        CheckConstraint("kind IN ('folder', 'urls', 'sitemap', 'bucket')", name="kind"),
+    )
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    collection: Mapped[str] = _collection()
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    kind: Mapped[str] = mapped_column(String(16))
+    addresses: Mapped[list[str]] = mapped_column(Json)
+    rules: Mapped[dict[str, Any]] = mapped_column(Json)
+    every: Mapped[float]
+    readers: Mapped[list[str] | None] = mapped_column(Json)
+    given: Mapped[dict[str, Any]] = mapped_column("metadata", Json)
+    user: Mapped[str] = mapped_column(Text)
+    created: Mapped[datetime] = mapped_column(Instant)
+    due: Mapped[datetime | None] = mapped_column(Instant)
+    lease_owner: Mapped[str | None] = mapped_column(Text)
+    lease_until: Mapped[datetime | None] = mapped_column(Instant)
+    synced: Mapped[datetime | None] = mapped_column(Instant)
+    counts: Mapped[dict[str, int]] = mapped_column(Json)
+    held: Mapped[int] = mapped_column(default=0)
+    confirmed: Mapped[bool] = mapped_column(default=False)
+    error: Mapped[str] = mapped_column(Text, default="")
+
+
+class OriginItemRow(Base):
+    """`digest` is the sha256 of the key, which may be longer than an index takes."""
+
+    __tablename__ = "origin_items"
+
+    origin: Mapped[str] = mapped_column(
+        Id, ForeignKey("origins.id", ondelete="CASCADE"), primary_key=True
+    )
+    digest: Mapped[str] = mapped_column(Sha256, primary_key=True)
+    key: Mapped[str] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(Text)
+    mark: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[str] = mapped_column(Sha256)
+    document: Mapped[str | None] = mapped_column(
+        Id, ForeignKey("documents.id", ondelete="SET NULL"), index=True
+    )
+    error: Mapped[str] = mapped_column(Text)
+    missing: Mapped[bool]
+    seen: Mapped[datetime] = mapped_column(Instant)

@@ -20,6 +20,7 @@ from rag.ports import (
     Jobs,
     KVBlocks,
     Opinions,
+    Origins,
     Runs,
 )
 from rag.store.accounts import SqlAccounts
@@ -33,6 +34,7 @@ from rag.store.documents import SqlDocuments
 from rag.store.engine import make_engine
 from rag.store.feedback import SqlFeedback
 from rag.store.jobs import SqlJobs
+from rag.store.origins import SqlOrigins
 from rag.store.runs import SqlRuns
 from rag.store.transaction import Clock, Transaction
 
@@ -61,6 +63,7 @@ class SqlUnitOfWork:
         self.audit: Audit = SqlAudit(self._tx)
         self.runs: Runs = SqlRuns(self._tx)
         self.adapters: Adapters = SqlAdapters(self._tx)
+        self.origins: Origins = SqlOrigins(self._tx)
 
     def __enter__(self) -> Self:
         return self

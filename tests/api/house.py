@@ -22,6 +22,8 @@ from rag.domain import (
     Chunk,
     Document,
     Job,
+    Origin,
+    OriginKind,
     Principal,
     Right,
     chunk_id,
@@ -83,6 +85,7 @@ def furnish(folder: Path) -> House:
         work.runs.add(RunRecord("run-1", "answers", "nightly", {"n": 3}, datetime.now(UTC)))
         work.commit()
     failed = _failed(attest)
+    _add_source(attest)
     attest.close()
     return House(attest, leave, pay, answer.id, failed, "run-1")
 
@@ -130,6 +133,15 @@ def publish(
         return work.documents.named(collection.id, name)
 
 
+def _add_source(attest: Attest) -> None:
+    """Whose server nobody runs."""
+    with attest.store() as work:
+        held = work.collections.named(NAME)
+        pages = ("http://127.0.0.1:1/",)
+        work.origins.add(Origin("", held.id, "wiki", OriginKind.URLS, pages, "mia"))
+        work.commit()
+
+
 def _failed(attest: Attest) -> Job:
     with attest.store() as work:
         collection = work.collections.named(NAME)
@@ -143,4 +155,5 @@ def _failed(attest: Attest) -> Job:
 
 
 def settings_in(folder: Path, **given: object) -> Settings:
-    return Settings.model_validate({"data": folder, "max_upload_bytes": 4096, **given})
+    own = {"data": folder, "max_upload_bytes": 4096, "source_hosts": ["127.0.0.1:1"]}
+    return Settings.model_validate({**own, **given})

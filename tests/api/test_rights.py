@@ -17,6 +17,8 @@ from tests.api.house import NAME, QUESTION, House
 READ, WRITE, MANAGE = Right.READ, Right.WRITE, Right.MANAGE
 SIGNED_IN, ADMIN, PUBLIC = "signed in", "admin", "public"
 COMPLETION = {"model": NAME, "messages": [{"role": "user", "content": QUESTION}]}
+PAGE = {"name": "page", "kind": "urls", "addresses": ["http://127.0.0.1:1/"]}
+SOURCE = {"json": PAGE}
 FORM = {"files": {"file": ("new.md", b"words")}}
 
 
@@ -50,6 +52,11 @@ ROUTES = [
     Route("GET", "/collections/{name}/documents", READ),
     Route("POST", "/collections/{name}/documents", WRITE, FORM),
     Route("GET", "/collections/{name}/jobs", READ),
+    Route("GET", "/collections/{name}/sources", WRITE),
+    Route("POST", "/collections/{name}/sources", MANAGE, SOURCE),
+    Route("GET", "/collections/{name}/sources/{source}/items", WRITE),
+    Route("POST", "/collections/{name}/sources/{source}/sync", WRITE, {"json": {}}),
+    Route("DELETE", "/collections/{name}/sources/{source}", MANAGE),
     Route("POST", "/collections/{name}/ask", READ, {"json": {"question": QUESTION}}),
     Route("POST", "/collections/{name}/ask/stream", READ, {"json": {"question": QUESTION}}),
     Route("POST", "/v1/chat/completions", READ, {"json": COMPLETION}),
@@ -106,7 +113,8 @@ def call(route: Route, house: House, http: Any, token: str | None, **parts: str)
         "keys": "none",
     }
     kind = route.path.split("/")[1]
-    given = {"name": NAME, "id": subject.get(kind), "user": "sam", "page": "1", **parts}
+    given = {"name": NAME, "id": subject.get(kind), "user": "sam", "page": "1"}
+    given |= {"source": "wiki", **parts}
     given |= {"first": house.run, "second": house.run, "model": given["name"]}
     sends = route.sends or {}
     if sends.get("json") is COMPLETION:

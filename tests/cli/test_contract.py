@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -115,3 +116,20 @@ def test_the_same_bytes_again_are_one_version(folder: Folder, ingested: dict[str
     before = {row["document"]: row for row in ingested["documents"]}["manual.txt"]
     assert again["documents"][0]["version"] == before["version"]
     assert again["generation"] == ingested["generation"]
+
+
+def test_files_inside_an_archive_are_followed_and_listed(folder: Folder, tmp_path: Path) -> None:
+    path = tmp_path / "rules.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("hr/leave.txt", "Every employee has 28 days of leave.")
+        archive.writestr("broken.pdf", b"%PDF-1.7 and then nothing")
+    report = folder.run("ingest", str(path), "--collection", "archives", "--wait", code=1)
+    rows = {row["document"]: row for row in report["documents"]}
+    assert rows["rules.zip"]["error"] is None
+    assert {name: row["state"] for name, row in rows.items()} == {
+        "rules.zip": "done",
+        "rules.zip/hr/leave.txt": "done",
+        "rules.zip/broken.pdf": "failed",
+    }
+    found = folder.run("search", "days of leave", "--collection", "archives", "-k", "1")
+    assert found["hits"][0]["document"] == "rules.zip/hr/leave.txt"

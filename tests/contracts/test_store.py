@@ -834,7 +834,7 @@ def an_answer(into: str, id: str = "answer-1", user: str = "ann") -> Answer:
             Sampling(stop=("\n",), seed=3),
             ("c1",),
             {"w": 0.5, "x": True},
-            (Condition("year", (2024, "2024", True)),),
+            conditions=(Condition("year", (2024, "2024", True)),),
         ),
         user=user,
         created=datetime(2026, 2, 3, 4, 5, 6, 789, tzinfo=UTC),

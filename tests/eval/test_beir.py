@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from eval import beir, report, retrieval
 from eval.corpus import open_corpus
 from eval.vectors import embed_cached
 from models.fake import HashEmbedder
+from rag.domain import Passage
 from rag.errors import BadSamples
 from rag.fuse import convex
 
@@ -74,16 +76,27 @@ def test_wrong_folders(tmp_path: Path, file: str, text: str, said: str) -> None:
         beir.load(folder)
 
 
+class Backwards:
+    """The worst reranker."""
+
+    identity = "backwards"
+
+    def rerank(self, question: str, passages: Sequence[Passage]) -> Sequence[Passage]:
+        return passages[::-1]
+
+
 def test_every_leg_searches_the_real_index(tmp_path: Path) -> None:
     found = beir.load(write(tmp_path / "towns")).binary()
     embedder = HashEmbedder()
     with open_corpus(found.items, embedder, tmp_path / "cache", say=lambda _: None) as corpus:
         assert len(corpus.items) == 4  # the blank one cannot be found
-        search = retrieval.searches(corpus, embedder, partial(convex, dense_weight=0.5))
+        fuse = partial(convex, dense_weight=0.5)
+        search = retrieval.searches(corpus, embedder, fuse, Backwards())
         assert set(search) == set(retrieval.LEGS)
         for leg in retrieval.LEGS:
-            assert search[leg]("stone bridge")[0] == "bridge"
-            assert search[leg]("fish and cheese market")[0] == "market"
+            place = -1 if leg == "reranked" else 0
+            assert search[leg]("stone bridge")[place] == "bridge"
+            assert search[leg]("fish and cheese market")[place] == "market"
         assert search["lexical"]("zeppelin") == []
         measured = retrieval.measure(found, search, retrieval.LEGS, say=lambda _: None)
     lexical = measured["legs"]["lexical"]["metrics"]

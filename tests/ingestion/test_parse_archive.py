@@ -59,6 +59,14 @@ def test_files_are_found_by_content(pack: Callable[[Mapping[str, bytes]], bytes]
     assert inside(pack(FILES)) == FILES
 
 
+def test_a_pdf_as_first_file_does_not_make_the_archive_a_pdf() -> None:
+    files = {"a.pdf": b"%PDF-1.7 and so on"}
+    stored = io.BytesIO()
+    with zipfile.ZipFile(stored, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("a.pdf", files["a.pdf"])
+    assert inside(stored.getvalue()) == inside(tarred(files)) == files
+
+
 def test_a_single_packed_file() -> None:
     out = io.BytesIO()
     with gzip.GzipFile("report.txt", "wb", fileobj=out) as packed:
