@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import Stemmer
 
@@ -37,12 +38,30 @@ _JOINT = re.compile(r"[-_./:]+")
 _DECIMAL = re.compile(r"\d+\.\d+")
 _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
 
+_REMEMBERED = 1 << 16  # words, at most about 20 MB
+_SHORT = 32  # characters of a word that is remembered
+
 _local = threading.local()  # a PyStemmer object must not be shared between threads
 
 
 def analyse(text: str) -> list[str]:
     """The tokens of `text` in order, repeated as often as they occur; none for blanks, punctuation
-    or stop words alone. No token holds white space or is longer than `LONGEST` characters."""
+    or stop words alone. No token holds white space or is longer than `LONGEST` characters, and none
+    comes from both sides of white space: so each word with what it is written together with is
+    analysed once, and of texts that repeat such words the rest is looking them up."""
+    return [token for word in text.split() for token in _known(word)]
+
+
+def _known(word: str) -> Sequence[str]:
+    return _remembered(word) if len(word) <= _SHORT else _analysed(word)
+
+
+@lru_cache(_REMEMBERED)
+def _remembered(word: str) -> Sequence[str]:
+    return tuple(_analysed(word))
+
+
+def _analysed(text: str) -> list[str]:
     text = _ACCENTS.sub("", unicodedata.normalize("NFKD", _INVISIBLE.sub("", text)))
     text = unicodedata.normalize("NFKC", text)
     plain: list[str] = []

@@ -39,19 +39,24 @@ def wording(question: str, texts: Mapping[str, str]) -> Wording:
     held = {chunk: analyse(text) for chunk, text in texts.items()}
     if not asked or not held:
         return Wording()
-    pairs = {pair for pair in pairwise(asked) if pair[0] != pair[1]}
-    counted = {
-        chunk: Counter(pair for pair in pairwise(words) if pair in pairs)
-        for chunk, words in held.items()
-    }
     terms = set(asked)
-    shares = [terms.intersection(words) for words in held.values()]
-    rarity = _rarity(list(terms), shares)
+    shares = {chunk: terms.intersection(words) for chunk, words in held.items()}
+    rarity = _rarity(list(terms), list(shares.values()))
     whole = math.fsum(rarity.values())
+    pairs = {pair for pair in pairwise(asked) if pair[0] != pair[1]}
+    counted = {chunk: _pairs(pairs, shares[chunk], words) for chunk, words in held.items()}
     return Wording(
-        max(math.fsum(rarity[term] for term in share) for share in shares) / whole,
+        max(math.fsum(rarity[term] for term in share) for share in shares.values()) / whole,
         _beside(pairs, counted),
     )
+
+
+def _pairs(
+    pairs: set[tuple[str, str]], share: set[str], words: Sequence[str]
+) -> Counter[tuple[str, str]]:
+    """Those of `pairs` that stand in `words`, which hold of the question's terms `share`."""
+    possible = {pair for pair in pairs if share.issuperset(pair)}
+    return Counter(pair for pair in pairwise(words) if pair in possible) if possible else Counter()
 
 
 def _beside(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.analyse import LONGEST, analyse
+from rag.analyse import LONGEST, _analysed, analyse
 
 
 @pytest.mark.parametrize(
@@ -78,3 +78,8 @@ def test_threads_have_their_own_stemmer() -> None:
     for thread in threads:
         thread.join()
     assert found == [True] * 80
+
+
+@given(st.text(max_size=60))
+def test_words_that_were_seen_before_give_the_same_tokens(text: str) -> None:
+    assert analyse(text) == analyse(text) == _analysed(text)

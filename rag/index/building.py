@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from rag.errors import Conflict
 from rag.index import approximate, columns
 from rag.index.dense import DenseLeg
+from rag.index.labels import row_labels
 from rag.index.rows import RowTable
 from rag.index.sizes import SIZES, Sizes
 from rag.index.snapshot import (
@@ -90,7 +91,7 @@ def _write(
             kept = [row for row in page if row.died is None or row.died > floor]
             table.check(kept)
             vectors.write(leg.matrix(kept).astype("<f4").tobytes())
-            lexical.add([terms(row) for row in kept])
+            lexical.add([terms(row) for row in kept], [row_labels(row) for row in kept])
             table.extend(kept)
             if progress is not None:
                 progress(len(table))

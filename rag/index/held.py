@@ -12,6 +12,7 @@ import numpy as np
 from rag.domain import Hit, Leg
 from rag.index import approximate, columns
 from rag.index.dense import DenseLeg
+from rag.index.labels import row_labels
 from rag.index.lexical import Lexical
 from rag.index.ranked import Ranked
 from rag.index.rows import RowTable
@@ -57,7 +58,7 @@ class Held:
         self.rows.check(born)
         vectors = self.dense.matrix(born)
         if born:
-            self.lexical.add([_terms(row) for row in born])
+            self.lexical.add([_terms(row) for row in born], [row_labels(row) for row in born])
         return Prepared(born, vectors)
 
     def show(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 
-from rag.domain import Condition, MetadataValue
+from rag.domain import Condition, Filter, MetadataValue
+from rag.ports import Row
 
 
 def label(value: str, *above: str) -> str:
@@ -21,6 +22,24 @@ def label(value: str, *above: str) -> str:
 
 def reader_labels(groups: Iterable[str]) -> list[str]:
     return sorted(label(group, "reader") for group in groups)
+
+
+_EVERYONE = label("", "everyone")  # of rows that all who may read the collection may read
+
+
+def row_labels(row: Row) -> list[str]:
+    """What a filter can ask of a row, but for the generation."""
+    readers = [_EVERYONE] if row.readers is None else reader_labels(row.readers)
+    return [label(row.document, "document"), *readers, *metadata_labels(row.metadata)]
+
+
+def filter_labels(filter: Filter) -> list[list[str]]:
+    """A row meets the filter, but for the generation, when it has one of each of these lists among
+    its `row_labels`."""
+    asked = [[_EVERYONE, *reader_labels(filter.groups)]]
+    if filter.documents is not None:
+        asked.append(sorted(label(document, "document") for document in filter.documents))
+    return asked + [condition_labels(condition) for condition in filter.conditions]
 
 
 def metadata_labels(metadata: Mapping[str, MetadataValue]) -> list[str]:

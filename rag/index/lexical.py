@@ -18,9 +18,10 @@ class Lexical(Protocol):
     `show` and `search` may not run beside `show`. The same rows give the same scores, however
     they were divided over calls of `add`."""
 
-    def add(self, rows: Sequence[Sequence[str]]) -> None:
-        """Append the tokens of new rows; no search sees them before `show`. Raises
-        IndexUnavailable, after which this object is of no more use."""
+    def add(self, rows: Sequence[Sequence[str]], labels: Sequence[Sequence[str]] = ()) -> None:
+        """Append the tokens of new rows and the labels that masks name them by, none if no mask has
+        labels; no search sees them before `show`. Raises IndexUnavailable, after which this object
+        is of no more use."""
         ...
 
     def show(self) -> None:

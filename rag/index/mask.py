@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -9,13 +10,22 @@ from numpy.typing import NDArray
 
 
 class Mask:
-    """`allowed` is a read-only boolean array over row positions, shape (rows,). Compared by
-    identity, so that a leg can keep what it derived from a mask for as long as the mask lives."""
+    """`allowed` is a read-only boolean array over row positions, shape (rows,). All of them are
+    among the `within` rows that have one of each of the lists of `labels` (`rag.index.labels`);
+    without labels, among any. Compared by identity, so that a leg can keep what it derived from a
+    mask for as long as the mask lives."""
 
-    def __init__(self, allowed: NDArray[np.bool_]) -> None:
+    def __init__(
+        self,
+        allowed: NDArray[np.bool_],
+        labels: Sequence[Sequence[str]] = (),
+        within: int | None = None,
+    ) -> None:
         self.allowed = allowed
         self.allowed.flags.writeable = False
         self.count = int(np.count_nonzero(allowed))
+        self.labels = labels
+        self.within = len(allowed) if within is None else within
 
     @cached_property
     def positions(self) -> NDArray[np.int64]:

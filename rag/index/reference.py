@@ -25,7 +25,7 @@ class RankBm25Lexical:
         self._added: BM25Okapi | None = None
         self._shown: BM25Okapi | None = None
 
-    def add(self, rows: Sequence[Sequence[str]]) -> None:
+    def add(self, rows: Sequence[Sequence[str]], labels: Sequence[Sequence[str]] = ()) -> None:
         self._rows = [*self._rows, *(list(row) for row in rows)]
         if any(self._rows):  # BM25Okapi divides by the number of tokens
             self._added = BM25Okapi(self._rows, k1=K1, b=B)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rag.domain import Condition, Filter
 from rag.errors import Corrupt
 from rag.index.column import Column
+from rag.index.labels import filter_labels
 from rag.index.mask import Mask
 from rag.ports import Row
 
@@ -106,19 +107,17 @@ class RowTable:
         documents and conditions; kept until the next change."""
         mask = self._masks.get(filter)
         if mask is None:
-            mask = Mask(self._allowed(filter))
+            mask = self._masked(filter)
             if len(self._masks) >= min(_MASKS, 1 + _MASKED // (len(self) + 1)):
                 self._masks.clear()
             self._masks[filter] = mask
         return mask
 
-    def _allowed(self, filter: Filter) -> NDArray[np.bool_]:
+    def _masked(self, filter: Filter) -> Mask:
         if not filter.groups:
-            return np.zeros(len(self), bool)
-        at = filter.generation
-        allowed: NDArray[np.bool_] = (self.born.values <= at) & (at < self.died.values)
+            return Mask(np.zeros(len(self), bool))
         readable = [r is None or not filter.groups.isdisjoint(r) for r in self.readers.values]
-        allowed &= self.readers.among(np.array(readable, bool))
+        allowed = self.readers.among(np.array(readable, bool))
         if filter.documents is not None:
             named = np.zeros(len(self.documents.values), bool)
             known = self.documents.values
@@ -126,7 +125,9 @@ class RowTable:
             allowed &= self.documents.among(named)
         for condition in filter.conditions:
             allowed &= self._meeting(condition)
-        return allowed
+        within, at = int(np.count_nonzero(allowed)), filter.generation
+        allowed &= (self.born.values <= at) & (at < self.died.values)
+        return Mask(allowed, filter_labels(filter), within)
 
     def _meeting(self, condition: Condition) -> NDArray[np.bool_]:
         column = self.metadata.get(condition.key)

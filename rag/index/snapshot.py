@@ -28,7 +28,7 @@ from rag.index.terms import form
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST, VECTORS, LISTS, WORDS = "manifest.json", "vectors.f32", "lists.ivf", "words"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
@@ -17,6 +18,7 @@ from rag.index.ranked import NOTHING, Ranked, exact_top
 
 _WRITER_BYTES = 32 * 2**20
 BUILD_BYTES = 256 * 2**20  # of the writer that makes a snapshot: fewer, larger segments
+_NARROW = 4  # labels of one row in so many, or fewer, are looked up (docs/experiments.md)
 _FOREIGN = (ValueError, RuntimeError, OSError, OverflowError)  # all that tantivy raises
 
 
@@ -35,8 +37,9 @@ class TantivyLexical:
         self, folder: Path | None = None, rows: int = 0, writer_bytes: int = _WRITER_BYTES
     ) -> None:
         builder = tantivy.SchemaBuilder()
-        builder.add_integer_field("position", indexed=True, fast=True)
+        builder.add_integer_field("position", fast=True)
         builder.add_text_field("tokens", tokenizer_name="analysed", index_option="freq")
+        builder.add_text_field("labels", tokenizer_name="raw", index_option="basic")
         self._schema = builder.build()
         try:
             self._index = tantivy.Index(self._schema, None if folder is None else str(folder))
@@ -50,16 +53,18 @@ class TantivyLexical:
         self._added = rows
         if self._searcher.num_docs != rows:
             raise Corrupt(f"{folder} holds {self._searcher.num_docs} rows, not {rows}")
-        self._permits: WeakKeyDictionary[Mask, Query] = WeakKeyDictionary()
+        self._permits: WeakKeyDictionary[Mask, list[Query]] = WeakKeyDictionary()
 
-    def add(self, rows: Sequence[Sequence[str]]) -> None:
+    def add(self, rows: Sequence[Sequence[str]], labels: Sequence[Sequence[str]] = ()) -> None:
         try:
-            for tokens in rows:
+            for tokens, own in zip_longest(rows, labels, fillvalue=()):
                 document = tantivy.Document()
                 # A Python int through Document(position=...) would kill the writer thread: its
                 # type is guessed, and a guess other than the schema's is fatal to tantivy.
                 document.add_integer("position", self._added)
                 document.add_text("tokens", " ".join(tokens))
+                for label in own:
+                    document.add_text("labels", label)
                 self._writer.add_document(document)
                 self._added += 1
             self._writer.commit()
@@ -91,13 +96,14 @@ class TantivyLexical:
             return NOTHING
         query = self._any_of(tokens)
         wanted = min(k, mask.count)
-        # Few permitted rows: tantivy intersects with them. Many: the best rows overall hold
-        # enough permitted ones. The two cost alike where permitted^2 = 2 x wanted x rows.
-        if mask.count**2 < 2 * wanted * rows:
-            permit = self._permit(mask)
-            query, first = Query.boolean_query([(Occur.Must, permit), (Occur.Must, query)]), k + 1
-        else:
-            first = wanted * rows // mask.count + 16
+        # Few rows have the labels: tantivy intersects with them. Many: the best rows overall hold
+        # enough permitted ones, and are found sooner without.
+        among = rows
+        if mask.labels and _NARROW * mask.within < rows:
+            clauses = (*self._permit(mask), query)
+            query = Query.boolean_query([(Occur.Must, each) for each in clauses])
+            among = mask.within
+        first = wanted * among // mask.count + 16
 
         def best(n: int) -> Ranked:
             return self._best(query, min(n, rows + 1))
@@ -114,11 +120,12 @@ class TantivyLexical:
             clauses.append((Occur.Should, Query.boost_query(term, times) if times > 1 else term))
         return Query.boolean_query(clauses)
 
-    def _permit(self, mask: Mask) -> Query:
+    def _permit(self, mask: Mask) -> list[Query]:
+        """The rows that have the mask's labels, which score nothing."""
         permit = self._permits.get(mask)
         if permit is None:
-            rows = Query.term_set_query(self._schema, "position", mask.positions.tolist())
-            permit = self._permits[mask] = Query.const_score_query(rows, 0.0)
+            sets = (Query.term_set_query(self._schema, "labels", each) for each in mask.labels)
+            permit = self._permits[mask] = [Query.const_score_query(each, 0.0) for each in sets]
         return permit
 
     def _best(self, query: Query, n: int) -> Ranked:

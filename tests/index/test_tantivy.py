@@ -88,3 +88,23 @@ def test_it_agrees_with_the_reference_at_the_top() -> None:
         found = lexical.search(query, every(2000), 10)
         shares.append(len(best & set(found.positions.tolist())) / 10)
     assert np.mean(shares) > 0.95
+
+
+@pytest.mark.parametrize("share", [0.05, 1])
+def test_labels_narrow_the_search_and_change_no_score(share: float) -> None:
+    """Of rows that have one of each list; the mask may permit fewer of them."""
+    rows, rng = zipf(3000), np.random.default_rng(3)
+    groups, kinds = rng.integers(0, 30, 3000), rng.integers(0, 3, 3000)
+    lexical = TantivyLexical()
+    lexical.add(rows, [[f"g{g}", f"k{k}"] for g, k in zip(groups, kinds, strict=True)])
+    lexical.show()
+    within = (groups < 3) & (kinds == 1)
+    allowed = within & (rng.random(3000) < share)
+    asked = [["g0", "g1", "g2", "unknown"], ["k1"]]
+    narrow = Mask(allowed.copy(), asked, int(within.sum()))
+    for word in range(0, 60, 3):
+        query = ["w0", f"w{word}", f"w{word + 1}"]
+        plain, found = (lexical.search(query, mask, 10) for mask in (Mask(allowed.copy()), narrow))
+        assert found.positions.tolist() == plain.positions.tolist()
+        assert found.scores.tolist() == plain.scores.tolist()
+        assert len(found)
