@@ -14,6 +14,7 @@ from benchmarks import stages
 BENCHMARKS = {
     "stages": "seconds of each stage of a question, on what `make demo` left (run now)",
     "index FOLDER...": "the two legs, their fusion and the lexical adapters, on judged questions",
+    "search_size DEV": "the search index at 100,000 and 1,000,000 rows: speed, recall, memory",
     "search_engines": "PostgreSQL as the search engine (--url): feeding, both legs, recall, bytes",
     "pipelines FOLDER...": "our retrieval beside LlamaIndex's and Haystack's hybrid pipelines",
     "blocks RECORDS": "what KV blocks lose in one byte a number, take, and how often they serve",

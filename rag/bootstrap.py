@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from rag import errors
 from rag.answering import Answering, Policy
@@ -42,11 +43,19 @@ from rag.verifiers import ChosenVerifiers
 
 if TYPE_CHECKING:
     from models.block_store import BlockStore
+    from rag.index.embedded import EmbeddedIndex
     from rag.index.engine import Engine
+    from rag.index.fed import FedIndex
+    from rag.index.standing import Standing
 
 log = logging.getLogger(__name__)
 
 _LAYOUTS_KEPT = 64
+
+
+@runtime_checkable
+class Closing(Protocol):
+    def close(self) -> None: ...
 
 
 class Attest:
@@ -55,7 +64,7 @@ class Attest:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._indexes: dict[str, SearchIndex] = {}
+        self._indexes: dict[str, EmbeddedIndex | FedIndex] = {}
         self._lock = Lock()
         self._layout = lru_cache(maxsize=_LAYOUTS_KEPT)(self._read_layout)
 
@@ -195,10 +204,13 @@ class Attest:
             return self._indexes[collection]
 
     def forget_index(self, collection: str) -> None:
-        """Of a collection (by id) that was deleted. What an engine that is away keeps of it is
-        logged, and goes with `attest index sweep`."""
+        """Of a collection (by id) that was deleted, its files as well. What an engine that is away
+        keeps of it is logged, and goes with `attest index sweep`."""
         with self._lock:
-            self._indexes.pop(collection, None)
+            index = self._indexes.pop(collection, None)
+        if isinstance(index, Closing):
+            index.close()
+        shutil.rmtree(self.settings.index_folder / collection, ignore_errors=True)
         if self.search_engine is not None:
             try:
                 self.search_engine.forget(collection)
@@ -206,6 +218,13 @@ class Attest:
                 log.warning(
                     "the rows of a deleted collection stay, run attest index sweep: %s", exc
                 )
+
+    def standings(self) -> Mapping[str, Standing]:
+        """What the embedded searchers of this process use now, by collection (id)."""
+        from rag.index.embedded import EmbeddedIndex
+
+        held = dict(self._indexes)
+        return {id: i.standing() for id, i in held.items() if isinstance(i, EmbeddedIndex)}
 
     def fuse(self, collection: Collection) -> Fuse:
         """How the legs are joined: a weight tuned for the collection wins over the settings."""
@@ -228,18 +247,22 @@ class Attest:
         return None if blob is None else load_layout(self.blobs.get(blob))
 
     def warm(self) -> None:
-        """Load what the first question would wait for, and drop KV blocks that a killed process
-        left of erased text. What cannot be loaded is logged: the question that needs it says so."""
+        """Load what the first question would wait for, and drop what a killed process left of
+        erased text. What cannot be loaded is logged: the question that needs it says so."""
+        from rag.search_engines import sweep_snapshots
+
         self.warm_reader()
+        _tried(lambda: sweep_snapshots(self.settings, self.store))
         _tried(lambda: self.embedder.embed(["ready"]))
 
     def warm_reader(self) -> None:
-        """As `warm`, without what retrieves."""
+        """As `warm`, without what retrieves: KV blocks are dropped, not snapshots."""
         _tried(lambda: self.kv_blocks.forget_keys(leftovers(self.store, self.kv_blocks)))
         _tried(lambda: self.readers.of(None))
 
     def gauges(self) -> Mapping[str, float]:
-        """Numbers of the engine and of the KV blocks, for metrics; of what was begun only."""
+        """Numbers of the engine, the KV blocks and the searchers (all together; `index_recall` is
+        the lowest), for metrics; of what was begun only."""
         found: dict[str, float] = {}
         readers = self.__dict__.get("readers")
         if isinstance(readers, AdaptedReaders):
@@ -247,6 +270,10 @@ class Attest:
         if "block_store" in self.__dict__:
             stats = asdict(self.block_store.stats())
             found |= {f"kv_blocks_{name}": value for name, value in stats.items()}
+        if standings := list(self.standings().values()):
+            for name in ("rows", "tail", "dead", "bytes"):
+                found[f"index_{name}"] = sum(getattr(each, name) for each in standings)
+            found["index_recall"] = min(each.recall for each in standings)
         return found
 
     def close(self) -> None:
@@ -255,6 +282,9 @@ class Attest:
             readers.close()
         if (engine := self.__dict__.get("engine_client")) is not None:
             engine.close()
+        for index in self._indexes.values():
+            if isinstance(index, Closing):
+                index.close()
         if (search_engine := self.__dict__.get("search_engine")) is not None:
             search_engine.close()
         if "store" in self.__dict__:

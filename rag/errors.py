@@ -17,6 +17,7 @@
     |   +-- UnknownCollection
     |   +-- UnknownDocument
     |   +-- UnknownAnswer
+    |   +-- UnknownGeneration   older than what the index still holds
     |   +-- UnknownModel        not in the catalogue of published weights
     |   +-- UnknownAdapter      not registered, or its weights are gone
     |   +-- UnknownOrigin       no such source of documents
@@ -111,6 +112,9 @@ class UnknownDocument(NotFound): ...
 
 
 class UnknownAnswer(NotFound): ...
+
+
+class UnknownGeneration(NotFound): ...
 
 
 class UnknownModel(NotFound): ...

@@ -231,6 +231,15 @@ class Delta:
 
 
 @dataclass(frozen=True, slots=True)
+class News:
+    """How far a searcher is behind `generation`, the newest: rows born and rows ended since."""
+
+    generation: int
+    born: int
+    ended: int
+
+
+@dataclass(frozen=True, slots=True)
 class Fresh:
     """A live chunk's row, its collection, and what a reader is shown of it (`rag.prompt.shown`)."""
 
@@ -428,6 +437,19 @@ class Chunks(Protocol):
     def mark(self, collection: str, generation: int) -> str:
         """Tells this generation from another one of its number, in a database that was put back to
         a backup and went on from there; "" for 0 and for one that never was."""
+        ...
+
+    def news(self, collection: str, generation: int) -> News:
+        """How much `since` would give; quick when there is nothing."""
+        ...
+
+    def stretch(self, collection: str, after: int, generation: int, limit: int) -> Sequence[Row]:
+        """The first `limit` rows numbered above `after` that were born up to `generation`,
+        ascending; what ended later comes as live. Reads a collection piece by piece."""
+        ...
+
+    def settled(self, collection: str, before: datetime) -> int:
+        """The newest generation committed up to then; 0 when there is none."""
         ...
 
     def passages(self, collection: str, ids: Sequence[str], filter: Filter) -> list[Passage]:

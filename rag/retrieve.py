@@ -14,6 +14,8 @@ from rag.ports import Embedder, SearchIndex, Store, Vectors
 from rag.prompt import shown
 from rag.wording import Wording, wording
 
+_DEEPEST = 16  # times the candidates: bounds what a question costs that may see nothing
+
 
 class Fuse(Protocol):
     """The legs' hits to hybrid ones."""
@@ -54,7 +56,8 @@ def retrieve(
 
     Each leg gives `candidates` hits; `fuse` joins them (`rag.fuse.convex` or `rrf` with its weight
     bound). The newest committed generation is read once, unless an older one is asked for. Rights
-    are applied inside the legs, and once more in SQL when the texts are fetched. Raises
+    are applied inside the legs, and once more in SQL when the texts are fetched; should SQL drop
+    hits, the legs are asked for up to 16 times as many, so that enough are left. Raises
     EmptyQuestion, and ModelError when the collection was embedded by another model.
     """
     if not question.strip():
@@ -68,24 +71,39 @@ def retrieve(
         newest = index.catch_up()
         at = newest if generation is None else min(generation, newest)
     filter = Filter(at, groups, conditions, documents)
-    lists: dict[Leg, list[Hit]] = {}
     if vectors is not None:
         _require_embedder(store, collection, embedder)
-        with _timed(timings, "dense"):
-            lists[Leg.DENSE] = index.dense(vectors[0], filter, candidates)
-    if leg is not Leg.DENSE:
-        with _timed(timings, "lexical"):
-            lists[Leg.LEXICAL] = index.lexical(question, filter, candidates)
-    with _timed(timings, "fetch"), store() as work:
-        ids = [hit.chunk for hits in lists.values() for hit in hits]
-        found = {p.chunk.id: p for p in work.chunks.passages(collection, ids, filter)}
+    depth = candidates
+    while True:
+        lists: dict[Leg, list[Hit]] = {}
+        if vectors is not None:
+            with _timed(timings, "dense"):
+                lists[Leg.DENSE] = index.dense(vectors[0], filter, depth)
+        if leg is not Leg.DENSE:
+            with _timed(timings, "lexical"):
+                lists[Leg.LEXICAL] = index.lexical(question, filter, depth)
+        with _timed(timings, "fetch"), store() as work:
+            ids = [hit.chunk for hits in lists.values() for hit in hits]
+            found = {p.chunk.id: p for p in work.chunks.passages(collection, ids, filter)}
+        full = {name for name, hits in lists.items() if len(hits) == depth}
+        lists = {name: _seen(hits, found, candidates) for name, hits in lists.items()}
+        short = any(len(lists[name]) < candidates for name in full)
+        if not short or depth >= _DEEPEST * candidates:
+            break
+        depth *= 4  # the index returned rows that SQL does not permit: look behind them
     words = Wording()
     if leg is Leg.HYBRID:
         with _timed(timings, "fuse"):
             words = wording(question, {id: shown(passage) for id, passage in found.items()})
             lists[leg] = fuse(lists[Leg.DENSE], lists[Leg.LEXICAL], wording=words)
-    ranked = [found[hit.chunk] for hit in lists[leg] if hit.chunk in found]
+    ranked = [found[hit.chunk] for hit in lists[leg]]
     return Retrieved(at, _scored(ranked, lists, words.beside, leg), timings, lists)
+
+
+def _seen(hits: Sequence[Hit], found: Mapping[str, Passage], most: int) -> list[Hit]:
+    """The first `most` that SQL permits, ranked among themselves."""
+    permitted = [hit for hit in hits if hit.chunk in found][:most]
+    return [replace(hit, rank=rank) for rank, hit in enumerate(permitted, 1)]
 
 
 def _require_embedder(store: Store, collection: str, embedder: Embedder) -> None:
@@ -124,4 +142,4 @@ def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
     try:
         yield
     finally:
-        timings[stage] = perf_counter() - start
+        timings[stage] = timings.get(stage, 0.0) + perf_counter() - start

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Literal
 
 from rag.errors import BadSettings
 from rag.index.embedded import EmbeddedIndex
 from rag.index.engine import Engine
 from rag.index.fed import FedIndex
+from rag.indexing import Builder
 from rag.settings import Settings
 from rag.store.unit import SqlStore
 
@@ -50,5 +52,18 @@ def index_of(
 ) -> EmbeddedIndex | FedIndex:
     """The searcher of a collection (by id) whose vectors have `dimension` numbers."""
     if engine is None:
-        return EmbeddedIndex(store, collection, dimension, settings.lexical)
+        folder = settings.index_folder / collection
+        make = Builder(settings.database, collection, folder, dimension)
+        return EmbeddedIndex(store, collection, dimension, settings.lexical, folder, make)
     return FedIndex(store, collection, dimension, engine, store.alone)
+
+
+def sweep_snapshots(settings: Settings, store: SqlStore) -> None:
+    """Remove those of collections that are no more: their files outlive a deletion that another
+    process was making a snapshot beside, or that was killed."""
+    found = list(settings.index_folder.glob("*/"))  # before the collections: one may be new
+    with store() as work:
+        known = {collection.id for collection in work.collections.all()}
+    for folder in found:
+        if folder.name not in known:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -231,6 +231,10 @@ class Settings(BaseSettings):
         return self.data / "kv"
 
     @property
+    def index_folder(self) -> Path:
+        return self.data / "index"
+
+    @property
     def model_folder(self) -> Path:
         return self.data / "models"
 

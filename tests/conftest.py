@@ -74,6 +74,13 @@ def tantivy() -> Backend:
 
 
 @pytest.fixture(scope="session")
+def snapshots(tmp_path_factory: pytest.TempPathFactory) -> Backend:
+    from tests.index.backends import OnDisk
+
+    return OnDisk(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
 def rank_bm25() -> Backend:
     from tests.index.backends import Embedded
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 
-from rag.domain import Condition, Leg, Right
+from rag.domain import Condition, Filter, Hit, Leg, Right
 from rag.errors import EmptyQuestion, ModelError
 from rag.fuse import convex, rrf
 from rag.index.embedded import LexicalName
-from rag.ports import Vectors
+from rag.ports import SearchIndex, Vectors
 from rag.retrieve import Retrieved, retrieve
 from rag.store.unit import open_store
 from tests.index.library import Library
@@ -116,8 +117,8 @@ def test_an_index_built_anew_gives_the_same(library: Library, lexical: LexicalNa
 def test_what_an_index_returns_by_mistake_is_not_shown(library: Library) -> None:
     """Rights are checked again in SQL."""
     leaky = library.new_index()
-    everybody = leaky._held.rows.mask
     leaky.catch_up()
+    everybody = leaky._held.rows.mask
     leaky._held.rows.mask = lambda filter: everybody(  # type: ignore[method-assign]
         type(filter)(filter.generation, frozenset({"staff", "board"}))
     )
@@ -151,3 +152,31 @@ def test_vectors_of_two_models_are_never_mixed(library: Library) -> None:
     with pytest.raises(ModelError, match="other-model"):
         ask(library, "late fee")
     assert names(ask(library, "late fee", leg=Leg.LEXICAL))[0] == "fees.md"
+
+
+class Lying:
+    """An index that forgets the rights."""
+
+    def __init__(self, index: SearchIndex) -> None:
+        self.index = index
+
+    def catch_up(self) -> int:
+        return self.index.catch_up()
+
+    def lexical(self, query: str, filter: Filter, k: int) -> list[Hit]:
+        return self.index.lexical(query, replace(filter, groups=frozenset({"board"})), k)
+
+    def dense(self, vector: np.ndarray, filter: Filter, k: int) -> list[Hit]:
+        return self.index.dense(vector, replace(filter, groups=frozenset({"board"})), k)
+
+
+@pytest.mark.parametrize("leg", list(Leg))
+def test_what_an_index_returns_by_mistake_does_not_crowd_out_the_rest(
+    library: Library, leg: Leg
+) -> None:
+    for number in range(30):
+        library.put(f"secret{number}.md", "late fee late fee", readers=frozenset({"board"}))
+    library.index = Lying(library.index)
+    found = ask(library, "late fee", leg=leg, candidates=3)
+    assert names(found)[0] == "fees.md"
+    assert not [name for name in names(found) if name.startswith(("secret", "salary"))]

@@ -15,10 +15,7 @@ if TYPE_CHECKING:
     from rag.domain import Collection
     from rag.index.engine import Engine
 
-OWN = (
-    "search_engine is 'embedded': every process keeps an index of its own in memory and builds it "
-    "from the database when it starts"
-)
+OWN = "search_engine is 'embedded': every process keeps an index of its own, made from the database"
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:

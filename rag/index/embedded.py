@@ -1,9 +1,12 @@
-"""Both legs over one collection in this process's memory, caught up by generation."""
+"""Both legs over one collection in this process, caught up by generation."""
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -11,26 +14,39 @@ from numpy.typing import NDArray
 
 from rag.analyse import analyse
 from rag.domain import Filter, Hit, Leg
+from rag.errors import AttestError, IndexUnavailable, UnknownCollection, UnknownGeneration
+from rag.index.building import pages
 from rag.index.dense import DenseLeg
+from rag.index.held import Held, opened
 from rag.index.lexical import Lexical
 from rag.index.lock import ReadWriteLock
 from rag.index.ranked import Ranked
 from rag.index.reference import RankBm25Lexical
 from rag.index.rows import RowTable
+from rag.index.sizes import SIZES, Sizes
+from rag.index.snapshot import Snapshot
+from rag.index.standing import Standing
 from rag.index.tantivy_lexical import TantivyLexical
-from rag.index.terms import terms
-from rag.ports import Delta, Store
+from rag.index.upkeep import Make, Upkeep
+from rag.ports import Chunks, Store
+
+log = logging.getLogger(__name__)
 
 LexicalName = Literal["tantivy", "rank_bm25"]
 LEXICALS: dict[str, Callable[[], Lexical]] = {
     "tantivy": TantivyLexical,
     "rank_bm25": RankBm25Lexical,
 }
+_PATIENCE = 0.025  # seconds that a question waits for many new rows
 
 
 class EmbeddedIndex:
     """A `SearchIndex`. It holds nothing that the store does not: `forget` it at any time, and the
-    next question finds it built again with the same hits and scores. Safe to share by threads."""
+    next question finds it built again with the same hits and scores. Safe to share by threads.
+
+    With a `folder` a large collection is kept there too, in snapshots that processes share (tantivy
+    only; the reference is for a few thousand rows). `make` makes one, in this process by default.
+    """
 
     def __init__(
         self,
@@ -38,17 +54,27 @@ class EmbeddedIndex:
         collection_id: str,
         dimension: int,
         lexical: LexicalName = "tantivy",
+        folder: Path | None = None,
+        make: Make | None = None,
+        sizes: Sizes = SIZES,
     ) -> None:
         self._store = store
         self._collection = collection_id
         self._dimension = dimension
         self._lexical_name = lexical
+        self._sizes = sizes
         self._applying = threading.Lock()  # one applier
         self._lock = ReadWriteLock()  # no reader sees half a change
+        self._later = threading.Lock()
+        self._thread: threading.Thread | None = None  # applies many new rows
+        self._upkeep: Upkeep | None = None
+        if folder is not None and lexical == "tantivy":
+            self._upkeep = Upkeep(store, collection_id, folder, dimension, sizes, self._adopt, make)
         self._held = self._empty()
 
-    def _empty(self) -> _Held:
-        return _Held(DenseLeg(self._dimension), LEXICALS[self._lexical_name]())
+    def _empty(self) -> Held:
+        dense = DenseLeg(self._dimension, sizes=self._sizes)
+        return Held(RowTable(), dense, LEXICALS[self._lexical_name]())
 
     @property
     def generation(self) -> int:
@@ -56,27 +82,68 @@ class EmbeddedIndex:
         return self._held.generation
 
     def catch_up(self) -> int:
-        """Apply what was committed since the last call; return the newest generation. Raises
-        Corrupt and IndexUnavailable, after which the next call builds everything anew."""
-        with self._applying:
-            with self._store() as work:
-                held = self._held
-                if held.mark != work.chunks.mark(self._collection, held.generation):
-                    self._replace()  # the store was put back to a backup
-                delta = work.chunks.since(self._collection, self._held.generation)
-                mark = work.chunks.mark(self._collection, delta.generation)
-            try:
-                self._apply(delta, mark)
-            except BaseException:
-                self._replace()
-                raise
-            return self._held.generation
+        """Apply what was committed since the last call; return the newest generation applied. Many
+        new rows, and nothing ended, are applied in the background: a question waits a moment for
+        them and else reads the generation before. Raises Corrupt and IndexUnavailable, after which
+        the next call builds everything anew."""
+        held = self._held
+        at = held.generation
+        with self._asking() as chunks:
+            same = held.mark == chunks.mark(self._collection, at)
+            news = chunks.news(self._collection, at)
+        many = news.generation > at > 0 and not news.ended and news.born > self._sizes.at_once
+        if same and many:
+            self._apply_later().join(_PATIENCE)
+            at = max(at, self._held.generation) if self._held is held else at
+        elif not same or news.generation != at:
+            at = self._catch_up_now()
+        if self._upkeep is not None:
+            self._upkeep.look(self._held)
+        return at
 
     def forget(self) -> None:
-        """Drop everything that is held; the next `catch_up` builds it again from the store. This
-        is how rows that were purged from the store leave the memory."""
+        """Drop everything that is held, files too; the next `catch_up` builds it again from the
+        store. This is how rows that were purged from the store leave the memory."""
         with self._applying:
-            self._replace()
+            if self._upkeep is not None:
+                self._upkeep.forget()
+            self._replace(self._empty())
+
+    def compact(self) -> Standing:
+        """Leave out every row that has ended, from the files as well: what a purge calls once the
+        rows are gone from the store. Older generations cannot be searched afterwards."""
+        generation = self._catch_up_now()
+        if self._held.snapshot is None or self._upkeep is None:
+            self.forget()
+            self._catch_up_now()
+        else:
+            self._upkeep.compact(generation)
+            self._upkeep.sweep(self._held.working)
+        return self.standing()
+
+    def standing(self) -> Standing:
+        with self._lock.read():
+            return self._held.standing()
+
+    def live(self, generation: int) -> NDArray[np.int64]:
+        """The ids of the rows held that are live at a generation, ascending."""
+        with self._lock.read():
+            return self._held.rows.live(generation)
+
+    def wait(self) -> None:
+        """Until the background is done with what it does now."""
+        if self._thread is not None:
+            self._thread.join()
+        if self._upkeep is not None:
+            self._upkeep.wait()
+
+    def close(self) -> None:
+        """Of no use afterwards."""
+        if self._upkeep is not None:
+            self._upkeep.stop()
+        self.wait()
+        with self._applying:
+            self._replace(self._empty())
 
     def lexical(self, query: str, filter: Filter, k: int) -> list[Hit]:
         """BM25 hits; none when the query has no token but stop words."""
@@ -91,49 +158,104 @@ class EmbeddedIndex:
             filter, Leg.DENSE, lambda held: held.dense.search(vector, held.rows.mask(filter), k)
         )
 
-    def _search(self, filter: Filter, leg: Leg, search: Callable[[_Held], Ranked]) -> list[Hit]:
+    def _search(self, filter: Filter, leg: Leg, search: Callable[[Held], Ranked]) -> list[Hit]:
+        """Raises UnknownGeneration for one whose rows are not all held any more."""
         newest: int | None = None
         while True:
             with self._lock.read():
                 held = self._held
                 if held.generation >= filter.generation or held.generation == newest:
-                    return _hits(held, search(held), leg)
-            newest = self.catch_up()  # again, should another thread forget in between
+                    if filter.generation < held.floor:
+                        raise UnknownGeneration(
+                            f"generation {filter.generation} was compacted away; the oldest that "
+                            f"can be searched is {held.floor}"
+                        )
+                    return held.hits(search(held), leg)
+            newest = self._catch_up_now()  # again, should another thread forget in between
 
-    def _apply(self, delta: Delta, mark: str) -> None:
-        held = self._held
-        if delta.generation == held.generation:
-            return
-        held.rows.check(delta.born)
-        vectors = held.dense.matrix(delta.born)
-        if delta.born:
-            held.lexical.add([terms(row) for row in delta.born])
-        with self._lock.write():  # short: all that is slow is done above
-            held.rows.extend(delta.born)
-            held.rows.end(delta.died)
-            held.dense.extend(vectors)
-            held.lexical.show()
-            held.generation, held.mark = delta.generation, mark
+    @contextmanager
+    def _asking(self) -> Iterator[Chunks]:
+        """What the truth says in one transaction."""
+        try:
+            with self._store() as work:
+                yield work.chunks
+        except UnknownCollection:
+            if self._upkeep is not None:
+                self._upkeep.remove()
+            raise
 
-    def _replace(self) -> None:
+    def _catch_up_now(self) -> int:
+        with self._applying:
+            held = self._held
+            try:
+                self._go_on()
+            except BaseException as exc:
+                self._replace(self._empty())
+                if not isinstance(exc, IndexUnavailable) or not held.swept:
+                    raise
+                self._go_on()  # a purge took its files away; a newer snapshot is there
+            return self._held.generation
+
+    def _go_on(self) -> None:
+        if not self._held.generation or not self._bring(self._held):
+            self._begin()
+
+    def _catch_up_quietly(self) -> None:
+        try:
+            self._catch_up_now()
+        except AttestError as exc:  # the next question meets it as well
+            log.warning("new rows of collection %s cannot be added: %s", self._collection, exc)
+
+    def _apply_later(self) -> threading.Thread:
+        """Several generations that come meanwhile are applied by one thread."""
+        with self._later:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(
+                    target=self._catch_up_quietly, name="index catch-up", daemon=True
+                )
+                self._thread.start()
+            return self._thread
+
+    def _begin(self) -> None:
+        """From nothing: the newest snapshot, or every row, page by page."""
+        with self._asking() as chunks:
+            news = chunks.news(self._collection, 0)
+            mark = chunks.mark(self._collection, news.generation)
         fresh = self._empty()
+        snapshot = None if self._upkeep is None else self._upkeep.first(news.born)
+        if snapshot is not None:
+            fresh = opened(snapshot, self._sizes)
+            self._bring(fresh)
+        elif news.generation:
+            for page in pages(self._store, self._collection, news.generation):
+                fresh.show(fresh.prepare(page), (), news.generation, mark)
+            fresh.generation, fresh.mark = news.generation, mark
+        self._replace(fresh)
+
+    def _bring(self, held: Held) -> bool:
+        """To the newest generation; False when the store was put back to a backup since. Nobody
+        else may bring the same."""
+        with self._asking() as chunks:
+            if held.mark != chunks.mark(self._collection, held.generation):
+                return False
+            delta = chunks.since(self._collection, held.generation)
+            mark = chunks.mark(self._collection, delta.generation)
+        if delta.generation != held.generation:
+            prepared = held.prepare(delta.born)
+            with self._lock.write():  # short: all that is slow is done above
+                held.show(prepared, delta.died, delta.generation, mark)
+        return True
+
+    def _adopt(self, snapshot: Snapshot) -> None:
+        """Put a newer snapshot in place of what is held, whole, with what came after it."""
+        fresh = opened(snapshot, self._sizes)
+        self._bring(fresh)
+        with self._applying:
+            self._bring(fresh)
+            self._replace(fresh)
+
+    def _replace(self, fresh: Held) -> None:
         with self._lock.write():
-            self._held = fresh
-
-
-def _hits(held: _Held, ranked: Ranked, leg: Leg) -> list[Hit]:
-    found = zip(ranked.positions.tolist(), ranked.scores.tolist(), strict=True)
-    return [
-        Hit(held.rows.chunks[position], score, rank, leg)
-        for rank, (position, score) in enumerate(found, start=1)
-    ]
-
-
-class _Held:
-    """What is in memory at one generation; position i is the same row in all three."""
-
-    def __init__(self, dense: DenseLeg, lexical: Lexical) -> None:
-        self.rows = RowTable()
-        self.dense = dense
-        self.lexical = lexical
-        self.generation, self.mark = 0, ""
+            old, self._held = self._held, fresh
+        if old is not fresh:
+            old.close()

@@ -26,3 +26,7 @@ class Mask:
     def bits(self) -> NDArray[np.uint8]:
         """One bit a row, the lowest bit of a byte first."""
         return np.packbits(self.allowed, bitorder="little")
+
+    def behind(self, start: int) -> NDArray[np.int64]:
+        """The permitted positions from `start` on, ascending."""
+        return np.flatnonzero(self.allowed[start:]) + start

@@ -52,3 +52,12 @@ def exact_top(
         if settled or len(seen) < n:
             return kept
         n *= 4
+
+
+def best_of(positions: NDArray[np.int64], scores: NDArray[np.float32], k: int) -> Ranked:
+    """The k best of all that were scored, ties by position; both have shape (n,)."""
+    if len(scores) > k:
+        cut = np.partition(scores, len(scores) - k)[len(scores) - k]
+        kept = scores >= cut
+        positions, scores = positions[kept], scores[kept]
+    return Ranked(positions, scores.astype(np.float64)).top(k)

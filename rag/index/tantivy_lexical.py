@@ -1,20 +1,22 @@
-"""The lexical leg on tantivy, in memory: one writer thread, many readers."""
+"""The lexical leg on tantivy, in memory or in a folder: one writer thread, many readers."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import tantivy
 from tantivy import Occur, Query
 
-from rag.errors import IndexUnavailable
+from rag.errors import Corrupt, IndexUnavailable
 from rag.index.mask import Mask
 from rag.index.ranked import NOTHING, Ranked, exact_top
 
 _WRITER_BYTES = 32 * 2**20
+BUILD_BYTES = 256 * 2**20  # of the writer that makes a snapshot: fewer, larger segments
 _FOREIGN = (ValueError, RuntimeError, OSError, OverflowError)  # all that tantivy raises
 
 
@@ -24,20 +26,30 @@ class TantivyLexical:
 
     tantivy adds a row's term scores in float32 in the order of the query's terms, so terms are
     sorted: the same rows then score the same bit for bit, in one segment or in many.
+
+    A folder holds what was added before, `rows` of them; what is added goes there too. Raises
+    Corrupt when it holds something else.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, folder: Path | None = None, rows: int = 0, writer_bytes: int = _WRITER_BYTES
+    ) -> None:
         builder = tantivy.SchemaBuilder()
         builder.add_integer_field("position", indexed=True, fast=True)
         builder.add_text_field("tokens", tokenizer_name="analysed", index_option="freq")
         self._schema = builder.build()
-        self._index = tantivy.Index(self._schema)
-        analysed = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build()
-        self._index.register_tokenizer("analysed", analysed)
-        self._index.config_reader("manual")
-        self._writer = self._index.writer(heap_size=_WRITER_BYTES, num_threads=1)
+        try:
+            self._index = tantivy.Index(self._schema, None if folder is None else str(folder))
+            analysed = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build()
+            self._index.register_tokenizer("analysed", analysed)
+            self._index.config_reader("manual")
+            self._writer = self._index.writer(heap_size=writer_bytes, num_threads=1)
+        except _FOREIGN as exc:
+            raise Corrupt(f"the lexical index in {folder} cannot be opened: {exc}") from exc
         self._searcher = self._index.searcher()
-        self._added = 0
+        self._added = rows
+        if self._searcher.num_docs != rows:
+            raise Corrupt(f"{folder} holds {self._searcher.num_docs} rows, not {rows}")
         self._permits: WeakKeyDictionary[Mask, Query] = WeakKeyDictionary()
 
     def add(self, rows: Sequence[Sequence[str]]) -> None:
@@ -56,6 +68,10 @@ class TantivyLexical:
                 f"the lexical index stopped while rows were added: {exc}; it is built again from "
                 "the database at the next question"
             ) from exc
+
+    def close(self) -> None:
+        """Finish what the writer does in the background; nothing can be added afterwards."""
+        self._writer.wait_merging_threads()
 
     def show(self) -> None:
         try:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
+
+from rag import analyse as analysis
 from rag.analyse import analyse
 from rag.ports import Row
 
@@ -12,3 +16,10 @@ def terms(row: Row) -> list[str]:
     """BM25 over these is BM25F with one `b` for both fields: there, too, the weights multiply the
     counts before they saturate (Robertson, Zaragoza and Taylor, CIKM 2004)."""
     return analyse(row.text[: row.own]) * HEADINGS + analyse(row.text[row.own :])
+
+
+def form() -> str:
+    """Names the way texts become terms, by the code that does it: an index kept in files by other
+    code holds other terms."""
+    code = inspect.getsource(analysis) + inspect.getsource(terms) + str(HEADINGS)
+    return hashlib.sha256(code.encode()).hexdigest()

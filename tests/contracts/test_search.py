@@ -26,7 +26,9 @@ EAST = unit((1, 0, 0, 0))
 CLOSE = 1e-5  # between two ways of adding up the same score
 
 
-@pytest.fixture(params=["tantivy", "rank_bm25", "milvus", "pgvector", "pgvector_nodes"])
+@pytest.fixture(
+    params=["tantivy", "snapshots", "rank_bm25", "milvus", "pgvector", "pgvector_nodes"]
+)
 def backend(request: pytest.FixtureRequest) -> Backend:
     made: Backend = request.getfixturevalue(request.param)
     return made

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import Any, Protocol
 from uuid import uuid4
 
+import pytest
 from hypothesis import given, settings
 
 from rag.index.embedded import EmbeddedIndex, LexicalName
 from rag.index.engine import Engine
 from rag.index.fed import FedIndex
+from rag.index.sizes import Sizes
 from rag.ports import SearchIndex
 from tests.index.truth import DIMENSION, Truth
 
@@ -46,6 +48,26 @@ class Embedded:
 
     def index(self, truth: Truth) -> EmbeddedIndex:
         return EmbeddedIndex(truth.store, "c", DIMENSION, self.name)
+
+
+class OnDisk:
+    """The embedded index with a snapshot of its first rows, made before the first question; all
+    that comes later lies behind it. The lists are looked into far enough to find all rows."""
+
+    name = "snapshots"
+    exact = True
+    steady = True
+    examples = 15
+    sizes = Sizes(snapshot=4, approximate=6, exact_rows=5)
+
+    def __init__(self, folders: pytest.TempPathFactory) -> None:
+        self._folders = folders
+
+    def index(self, truth: Truth) -> EmbeddedIndex:
+        if not truth.collection:
+            truth.collection = uuid4().hex
+        folder = self._folders.getbasetemp() / truth.collection
+        return EmbeddedIndex(truth.store, "c", DIMENSION, folder=folder, sizes=self.sizes)
 
 
 class Fed:

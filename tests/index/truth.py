@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.domain import Collection, Filter, MetadataValue
-from rag.ports import Delta, Row, Store
+from rag.ports import Delta, News, Row, Store
 
 DIMENSION = 4
 
@@ -41,6 +41,7 @@ class Truth:
         self.reads: list[int] = []
         self.collection = ""  # its name in an engine that holds many
         self.marks: dict[int, str] = {}
+        self.settled_at = 0
         self._lock = threading.Lock()  # a commit is seen wholly or not at all
         self._feeder = threading.Lock()
 
@@ -105,6 +106,24 @@ class Truth:
             yield lambda: None
         finally:
             self._feeder.release()
+
+    def news(self, collection: str, generation: int) -> News:
+        with self._lock:
+            born = sum(row.born > generation for row in self.rows)
+            ended = sum(row.died is not None and row.died > generation for row in self.rows)
+            return News(self.generation, born, ended)
+
+    def stretch(self, collection: str, after: int, generation: int, limit: int) -> list[Row]:
+        with self._lock:
+            found = [row for row in self.rows if row.row > after and row.born <= generation]
+        alive = [
+            replace(row, died=None) if row.died is not None and row.died > generation else row
+            for row in found
+        ]
+        return alive[:limit]
+
+    def settled(self, collection: str, before: datetime) -> int:
+        return self.settled_at
 
     def permitted(self, filter: Filter) -> list[int]:
         """Positions by the plain reading of what a filter means."""
