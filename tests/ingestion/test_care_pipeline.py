@@ -115,8 +115,8 @@ def test_the_picture_of_a_page_is_masked_too(attest: Attest) -> None:
     open_page = draw(data, 1, 1.0)
     covered = draw(data, 1, 1.0, [(box.x0, box.y0, box.x1, box.y1)])
     inside = (round(box.x0) + 1, round(box.y0) + 1, round(box.x1) - 1, round(box.y1) - 1)
-    assert len(set(Image.open(BytesIO(open_page)).convert("L").crop(inside).getdata())) > 1
-    assert set(Image.open(BytesIO(covered)).convert("L").crop(inside).getdata()) == {0}
+    assert len(set(Image.open(BytesIO(open_page)).convert("L").crop(inside).tobytes())) > 1
+    assert set(Image.open(BytesIO(covered)).convert("L").crop(inside).tobytes()) == {0}
 
 
 def test_a_refusal_fails_the_job_and_leaves_the_old_version(attest: Attest) -> None:
@@ -146,7 +146,7 @@ def test_only_who_manages_sets_the_policy(attest: Attest) -> None:
 
 
 def here(data: bytes, name: str, limits: Limits) -> Outcome:
-    """Parse in this process: two hundred children take minutes."""
+    """Parse in this process: many children take minutes."""
     return Outcome(parse(data, name), None)
 
 
@@ -156,9 +156,9 @@ def words(seed: int, n: int = 120) -> list[str]:
     return [rng.choice(stock) + str(rng.randrange(60)) for _ in range(n)]
 
 
-def test_copies_are_found_among_many_and_others_are_not(attest: Attest) -> None:
+def test_copies_are_found_among_others(attest: Attest) -> None:
     queue = RememberingQueue()
-    for seed in range(200):
+    for seed in range(20):
         text = " ".join(words(seed)).encode()
         upload(attest, queue, WHO, "handbook", f"{seed}.txt", text)
     near = words(7)
