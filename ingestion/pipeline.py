@@ -1,6 +1,6 @@
 """One job, from stored bytes to a published version: the plain function under the Celery task.
 
-    lease -> bytes -> parse in the sandbox -> chunk -> embed in batches -> publish
+    lease -> bytes -> parse in the sandbox -> examine -> chunk -> embed in batches -> publish
 
 The files in an archive and the attachments of a mail are handed in by the same transaction, each as
 a document with a job of its own.
@@ -14,19 +14,23 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
 
+from ingestion.care.examine import examine
 from ingestion.chunk import chunk, indexed_text
 from ingestion.lease import Lease, LeaseLost
 from ingestion.limits import Limits
 from ingestion.sandbox import Outcome, limits_of, run_sandboxed
 from rag.bootstrap import Attest
-from rag.domain import Chunk, Job, JobState
+from rag.changes import personal_policy
+from rag.domain import Chunk, Job, JobState, PersonalPolicy
 from rag.errors import AttestError, BrokerUnavailable, Conflict, NotFound, Unavailable
 from rag.model_errors import model_errors
 from rag.ports import Embedder, Enclosed, Publication, Queue, Vectors
+from rag.resemblance import signature
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +91,9 @@ def _make_searchable(attest: Attest, job: Job, worker: str, lease: Lease, read: 
     lease.report("parsing", 0.0)
     data = attest.blobs.get(job.sha256)
     outcome = read(data, job.name, limits_of(attest.settings))
+    lease.report("examining", 0.1)
+    examined = examine(outcome.parsed, _policy(attest, job))
+    outcome = replace(outcome, parsed=examined.parsed)
     lease.report("chunking", 0.15)
     chunks = _chunks(attest, job, outcome)
     title = outcome.parsed.title
@@ -94,7 +101,15 @@ def _make_searchable(attest: Attest, job: Job, worker: str, lease: Lease, read: 
     vectors = _embed(attest.embedder, indexed, lease)
     lease.report("committing", 0.95)
     publication = _publication(attest, job, outcome, len(data), chunks, indexed, vectors, lease)
+    publication = replace(
+        publication, findings=examined.findings, signature=signature(outcome.parsed.text)
+    )
     _publish(attest, job, worker, publication, lease)
+
+
+def _policy(attest: Attest, job: Job) -> PersonalPolicy:
+    with attest.store() as work:
+        return personal_policy(work.collections.get(job.collection))
 
 
 def _chunks(attest: Attest, job: Job, outcome: Outcome) -> list[Chunk]:

@@ -39,6 +39,7 @@ from rag.domain import (
     OriginItem,
     OriginKind,
     Passage,
+    PersonalPolicy,
     Principal,
     Replayed,
     Right,
@@ -149,6 +150,11 @@ class Client:
     def set_rights(self, name: str, rights: Mapping[str, Right]) -> Collection:
         path = f"/collections/{_part(name)}/rights"
         return self._one(Collection, "PUT", path, {"rights": to_json(rights)})
+
+    def set_personal_policy(self, name: str, policy: PersonalPolicy) -> Collection:
+        """What is done from now on with personal data in what is handed in."""
+        path = f"/collections/{_part(name)}/personal-data"
+        return self._one(Collection, "PUT", path, {"policy": policy.value})
 
     def delete_collection(self, name: str) -> None:
         self._call("DELETE", f"/collections/{_part(name)}")

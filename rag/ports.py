@@ -21,9 +21,11 @@ from rag.domain import (
     Block,
     Chunk,
     Collection,
+    Copy,
     Document,
     Feedback,
     Filter,
+    Findings,
     Hit,
     Job,
     JobState,
@@ -325,6 +327,11 @@ class Publication:
     vectors: Vectors
     embedder: str
     members: Sequence[Enclosed] = ()
+    findings: Findings | None = None
+    signature: bytes = b""  # `rag.resemblance.signature` of the text
+
+
+MOST_COPIES = 20
 
 
 class Documents(Protocol):
@@ -363,6 +370,11 @@ class Documents(Protocol):
     def version(self, id: str) -> Version: ...
     def versions(self, document: str) -> list[Version]: ...
     def blocks(self, version: str) -> list[Block]: ...
+    def copies(self, collection: str, document: str | None = None) -> Mapping[str, Sequence[Copy]]:
+        """For each live document (or the one) that has any, the live documents of the collection
+        that say the same, likest first and at most MOST_COPIES of them."""
+        ...
+
     def delete(self, id: str) -> int:
         """End the live version and all documents inside; return the generation from which they are
         gone. Their waiting jobs are cancelled (failed, with that reason)."""

@@ -10,6 +10,7 @@ import streamlit as st
 from rag.client import Client
 from rag.domain import Collection, Document, Job, JobState
 from rag.views import Shelf
+from ui.care_view import care_badges
 from ui.complaints import complaints
 from ui.moments import counted, moment, size
 from ui.untrusted import label, markup
@@ -88,6 +89,7 @@ def _row(client: Client, shelf: Shelf, writes: bool) -> None:
         with name:
             st.html(f'<p class="attest-name">{markup(document.name)}</p>')
             st.caption(_facts(shelf))
+            care_badges(shelf)
         with state:
             _badge(shelf)
         with actions:

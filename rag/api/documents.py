@@ -15,10 +15,10 @@ from ingestion.uploads import upload as hand_in
 from rag import changes
 from rag.api.access import Reader, Writer
 from rag.api.parts import Here, Parts
-from rag.domain import Document, Job, MetadataValue, Principal, Right
+from rag.domain import Copy, Document, Job, MetadataValue, Principal, Right
 from rag.errors import BadInput, DiskFull, LimitExceeded
 from rag.ports import UnitOfWork
-from rag.reach import collection_for, documents_for, listed_for
+from rag.reach import collection_for, copies_for, documents_for, listed_for
 from rag.views import Shelf
 
 router = APIRouter(tags=["documents"])
@@ -44,15 +44,18 @@ def documents(name: str, who: Reader, here: Here) -> list[Shelf]:
         newest: dict[str, Job] = {}
         for job in work.jobs.all(collection.id):
             newest.setdefault(job.document, job)
+        copies = copies_for(work, collection, who)
         return [
-            _shelf(work, document, newest.get(document.id))
+            _shelf(work, document, newest.get(document.id), copies.get(document.id, ()))
             for document in documents_for(work, collection, who)
         ]
 
 
-def _shelf(work: UnitOfWork, document: Document, job: Job | None) -> Shelf:
+def _shelf(
+    work: UnitOfWork, document: Document, job: Job | None, copies: tuple[Copy, ...]
+) -> Shelf:
     version = work.documents.version(document.version) if document.version else None
-    return Shelf(document, version, job)
+    return Shelf(document, version, job, copies)
 
 
 @router.post(
@@ -144,7 +147,9 @@ def document(id: str, who: Reader, here: Here) -> Shelf:
     with here.attest.store() as work:
         document = listed_for(work, id, who)
         jobs = (job for job in work.jobs.all(document.collection) if job.document == id)
-        return _shelf(work, document, next(jobs, None))
+        collection = work.collections.get(document.collection)
+        copies = copies_for(work, collection, who, id).get(id, ())
+        return _shelf(work, document, next(jobs, None), copies)
 
 
 @router.delete("/documents/{id}")

@@ -9,10 +9,10 @@ from typing import Any
 from rag import changes
 from rag.commands.opening import acting, opened
 from rag.commands.terminal import Terminal
-from rag.domain import Document, Principal, Right
+from rag.domain import Document, Findings, PersonalPolicy, Principal, Right
 from rag.errors import BadInput, NotFound, UnknownDocument
 from rag.ports import UnitOfWork, readable
-from rag.reach import collection_for, document_for, documents_for, jobs_for
+from rag.reach import collection_for, copies_for, document_for, documents_for, jobs_for
 from rag.wire import Json, to_json
 
 
@@ -36,6 +36,16 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         "--grant", action="append", type=grant, default=[], metavar="GROUP=read|write|manage"
     )
     making.set_defaults(run=create_collection)
+    policy = verbs["collections"].add_parser(
+        "personal-data", parents=[common], help="what is done with personal data from now on"
+    )
+    policy.add_argument("name", metavar="NAME")
+    policy.add_argument("policy", choices=[each.value for each in PersonalPolicy])
+    policy.set_defaults(run=set_personal_policy)
+    one = verbs["documents"].add_parser("show", parents=[common], help="what was found in it")
+    one.add_argument("document", metavar="DOCUMENT", help="its name or id")
+    one.add_argument("--collection", metavar="NAME", help="where to look for a name")
+    one.set_defaults(run=show_document)
     for name, run in (("documents", list_documents), ("jobs", list_jobs)):
         shown = verbs[name].add_parser("list", parents=[common])
         shown.add_argument("--collection", required=True, metavar="NAME")
@@ -78,6 +88,52 @@ def create_collection(asked: argparse.Namespace, terminal: Terminal) -> int:
         collection = changes.create_collection(attest.store, who, asked.name, rights)
     terminal.result({"collection": to_json(collection)}, f"created {collection.name}")
     return 0
+
+
+def set_personal_policy(asked: argparse.Namespace, terminal: Terminal) -> int:
+    with opened(asked) as attest:
+        policy = PersonalPolicy(asked.policy)
+        kept = changes.set_personal_policy(attest.store, acting(asked, attest), asked.name, policy)
+    terminal.result(
+        {"collection": to_json(kept)},
+        f"{kept.name}: personal data in what is handed in from now on: {policy.value}",
+    )
+    return 0
+
+
+def show_document(asked: argparse.Namespace, terminal: Terminal) -> int:
+    with opened(asked) as attest:
+        who = acting(asked, attest)
+        with attest.store() as work:
+            document = _find(work, who, asked, Right.READ)
+            row = _row(work, document)
+            version = work.documents.version(document.version) if document.version else None
+            collection = work.collections.get(document.collection)
+            copies = copies_for(work, collection, who, document.id).get(document.id, ())
+    findings = version.findings if version else None
+    said = row | {"findings": to_json(findings), "copies": to_json(copies)}
+    lines = [f"{document.name}  ({row['chunks'] or 'no'} chunks)", *told(findings)]
+    lines += [f"{copy.sameness.value} ({copy.share:.0%}): {copy.name}" for copy in copies]
+    terminal.result({"document": said}, "\n".join(lines))
+    return 0
+
+
+def told(findings: Findings | None) -> list[str]:
+    if findings is None:
+        return ["not examined: it was taken in before texts were"]
+    places = [
+        f"  {one.kind.value}: {one.detail}, characters {one.start} to {one.end}"
+        + (f", page {one.page}" if one.page is not None else "")
+        for one in findings.places
+    ]
+    surprise = "" if findings.surprise is None else f", {findings.surprise} bits a letter"
+    counts = ", ".join(f"{n} {kind}" for kind, n in findings.personal.items()) or "none"
+    return [
+        f"language: {findings.language or 'not told'}{surprise}",
+        f"personal data: {counts} (policy: {findings.policy.value})",
+        f"like instructions to the model: {findings.instructions}; noise: {findings.noise}",
+        *places,
+    ]
 
 
 def list_documents(asked: argparse.Namespace, terminal: Terminal) -> int:

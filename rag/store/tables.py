@@ -127,7 +127,8 @@ class DocumentRow(Base):
 
 
 class VersionRow(Base):
-    """`own` is the metadata found in the file. Live while `died` is empty."""
+    """`own` is the metadata found in the file. Live while `died` is empty. `findings` and
+    `signature` are empty for what was taken in before texts were examined."""
 
     __tablename__ = "versions"
     __table_args__ = (
@@ -140,6 +141,8 @@ class VersionRow(Base):
             postgresql_where=text("died IS NULL"),
         ),
         CheckConstraint("died IS NULL OR died >= born", name="lifetime"),
+        Index("ix_versions_collection_sha256", "collection", "sha256"),
+        Index("ix_versions_collection_text_blob", "collection", "text_blob"),
     )
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
@@ -155,10 +158,26 @@ class VersionRow(Base):
     text_blob: Mapped[str] = mapped_column(Sha256)
     layout_blob: Mapped[str | None] = mapped_column(Sha256)
     own: Mapped[dict[str, Any]] = mapped_column("metadata", Json)
+    findings: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    signature: Mapped[bytes | None] = mapped_column(LargeBinary)
     chunks: Mapped[int]
     born: Mapped[int] = mapped_column(BigInteger)
     died: Mapped[int | None] = mapped_column(BigInteger)
     created: Mapped[datetime] = mapped_column(Instant)
+
+
+class BandRow(Base):
+    """What the versions of a collection that are nearly the same have in common, see
+    `rag.resemblance.bands`."""
+
+    __tablename__ = "bands"
+    __table_args__ = (Index("ix_bands_collection_band", "collection", "band"),)
+
+    version: Mapped[str] = mapped_column(
+        Id, ForeignKey("versions.id", ondelete="CASCADE"), primary_key=True
+    )
+    band: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    collection: Mapped[str] = _collection()
 
 
 class BlocksRow(Base):

@@ -74,7 +74,13 @@ def test_the_log_says_where_the_time_went(
         work_off(attest, queue)
     (line,) = [record.getMessage() for record in caplog.records]
     told = line.partition("generation 1; seconds: ")[2].split(", ")
-    assert [each.split()[0] for each in told] == ["parsing", "chunking", "embedding", "committing"]
+    assert [each.split()[0] for each in told] == [
+        "parsing",
+        "examining",
+        "chunking",
+        "embedding",
+        "committing",
+    ]
     assert all(float(each.split()[1]) >= 0 for each in told)
 
 
