@@ -31,6 +31,7 @@ from rag.ports import Embedder, Enclosed, Publication, Queue, Vectors
 log = logging.getLogger(__name__)
 
 Read = Callable[[bytes, str, Limits], Outcome]
+Alone = Callable[[str, str], str]  # job and worker; how the process died, "" when it did not
 T = TypeVar("T")
 
 EMBED_BATCH = 64  # chunks between two reports of progress
@@ -43,9 +44,14 @@ def run_job(
     worker: str,
     read: Read = run_sandboxed,
     queue: Queue | None = None,
+    alone: Alone | None = None,
 ) -> None:
-    """Do the job if it is due and nobody else holds it. `worker` names this attempt alone. The jobs
-    of files inside are sent to `queue` at once; without one the sweep sends them.
+    """Do the job if it is due and nobody else holds it. `worker` names this attempt and no other.
+    The jobs of files inside are sent to `queue` at once; without one the sweep sends them.
+
+    The last attempt that a job has is made by `alone` (where given) in a process of its own: when
+    that dies while this one lives, it is the document's doing. A worker that was killed with all it
+    ran proves nothing against the documents it had (docs/adr/0008).
 
     A permanent error fails the job with "code: message"; a transient one puts it back in the
     queue, however often. An error nobody foresaw puts it back as a counted attempt and is raised.
@@ -55,6 +61,15 @@ def run_job(
         work.commit()
     if job is None:
         return
+    if alone is None or job.attempts < attest.settings.max_attempts:
+        attempt(attest, job, worker, read, queue)
+    elif how := alone(job.id, worker):
+        log.error("job %s (%s): its process %s", job.id, job.name, how)
+        _put_back(attest, job, worker, f"its process, in which it ran alone, {how}", counted=True)
+
+
+def attempt(attest: Attest, job: Job, worker: str, read: Read, queue: Queue | None) -> None:
+    """One attempt at a job whose lease `worker` holds."""
     try:
         with (
             model_errors(),
@@ -67,14 +82,14 @@ def run_job(
         log.info("job %s (%s): given up, the lease is lost", job.id, job.name)
     except Unavailable as exc:
         log.warning("job %s (%s): put back: %s", job.id, job.name, exc)
-        _put_back(attest, job, worker, exc)
+        _put_back(attest, job, worker, f"{exc.code}: {exc}", counted=False)
     except AttestError as exc:
         log.info("job %s (%s): failed: %s", job.id, job.name, exc)
         with attest.store() as work:
             work.jobs.fail(job.id, worker, f"{exc.code}: {exc}")
             work.commit()
     except Exception as exc:
-        _put_back(attest, job, worker, exc)
+        _put_back(attest, job, worker, f"{type(exc).__name__}: {exc}", counted=True)
         raise
 
 
@@ -208,14 +223,12 @@ def _patiently(lease: Lease, act: Callable[[], T]) -> T:
     return act()
 
 
-def _put_back(attest: Attest, job: Job, worker: str, exc: Exception) -> None:
+def _put_back(attest: Attest, job: Job, worker: str, why: str, *, counted: bool) -> None:
     """Best effort: when the store cannot be reached, the lease runs out and the sweep sends the
     job again."""
-    code = exc.code if isinstance(exc, AttestError) else type(exc).__name__
     try:
         with attest.store() as work:
-            error, counted = f"{code}: {exc}", not isinstance(exc, Unavailable)
-            work.jobs.release(job.id, worker, error, counted=counted)
+            work.jobs.release(job.id, worker, why, counted=counted)
             work.commit()
     except Unavailable as again:
         log.warning("job %s (%s): could not be put back: %s", job.id, job.name, again)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
+from ingestion.alone import run_alone
 from ingestion.app import INGEST, SWEEP, WARM
 from ingestion.pipeline import run_job
 from ingestion.queue import CeleryQueue
@@ -26,7 +28,8 @@ def register(app: Celery, process: WorkerProcess) -> None:
     @app.task(name=INGEST)
     def ingest(job: str) -> None:
         queue = CeleryQueue(process.settings)
-        run_job(process.attest, job, process.attempt(), process.reader, queue)
+        alone = partial(run_alone, process.settings)
+        run_job(process.attest, job, process.attempt(), process.reader, queue, alone)
 
     @app.task(name=SWEEP)
     def sweep() -> int:

@@ -378,8 +378,8 @@ class Jobs(Protocol):
 
     def lease(self, id: str, worker: str, seconds: float) -> Job | None:
         """Take a queued job, or a running one whose lease ran out, counting an attempt. None when
-        it is done, failed or held by another. The attempt past `max_attempts` marks it poisoned
-        and returns None."""
+        it is done, failed or held by another. After `max_attempts` attempts, or twice as many
+        whose workers were lost, it marks the job poisoned and returns None."""
         ...
 
     def heartbeat(self, id: str, worker: str, seconds: float, step: str, progress: float) -> bool:

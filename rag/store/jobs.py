@@ -18,7 +18,9 @@ _ERROR_LENGTH = 2_000
 
 
 class SqlJobs:
-    """`max_attempts` leases may be taken of one job; the next attempt poisons it.
+    """A job is poisoned by the lease after its `max_attempts`th attempt, where that one is known to
+    have ended by the document's fault, and after twice as many where its worker was lost each time
+    and nobody saw why.
 
     `lease` must be committed whatever it returns: None may mean that it marked the job poisoned.
     """
@@ -63,7 +65,8 @@ class SqlJobs:
         if row is None or not _free(row, now):
             return None
         row.updated = now
-        if row.attempts >= self._max_attempts:
+        lost = row.state == JobState.RUNNING  # else the attempt's own worker put it back
+        if row.attempts >= self._max_attempts * (1 + lost):
             _end(row, JobState.POISONED, _poison(row), now)
         else:
             row.state = JobState.RUNNING.value
