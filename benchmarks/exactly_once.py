@@ -86,7 +86,7 @@ def by_sql(database: str, collection: str, names: Iterable[str]) -> list[str]:
     For each name one document, for each time a job, and for a job that is done one version, one
     generation, one publication and its chunks once; the last one done is live."""
     engine = make_engine(database)
-    handed_in = Counter(names)
+    handed_in = Counter(iter(names))
     try:
         with Session(engine) as session:
             documents = list(session.scalars(select(DocumentRow).filter_by(collection=collection)))

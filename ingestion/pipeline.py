@@ -46,8 +46,9 @@ def run_job(
     queue: Queue | None = None,
     alone: Alone | None = None,
 ) -> None:
-    """Do the job if it is due and nobody else holds it. `worker` names this attempt and no other.
-    The jobs of files inside are sent to `queue` at once; without one the sweep sends them.
+    """Do the job, or one that goes before it (docs/adr/0009), if it is due and nobody else holds
+    it. `worker` names this attempt and no other. The jobs of files inside are sent to `queue` at
+    once; without one the sweep sends them.
 
     The last attempt that a job has is made by `alone` (where given) in a process of its own: when
     that dies while this one lives, it is the document's doing. A worker that was killed with all it
@@ -56,9 +57,7 @@ def run_job(
     A permanent error fails the job with "code: message"; a transient one puts it back in the
     queue, however often. An error nobody foresaw puts it back as a counted attempt and is raised.
     """
-    with attest.store() as work:
-        job = work.jobs.lease(job_id, worker, attest.settings.lease_seconds)
-        work.commit()
+    job = _taken(attest, job_id, worker)
     if job is None:
         return
     if alone is None or job.attempts < attest.settings.max_attempts:
@@ -66,6 +65,17 @@ def run_job(
     elif how := alone(job.id, worker):
         log.error("job %s (%s): its process %s", job.id, job.name, how)
         _put_back(attest, job, worker, f"its process, in which it ran alone, {how}", counted=True)
+
+
+def _taken(attest: Attest, named: str, worker: str) -> Job | None:
+    """A job under lease; None when nothing is to be done."""
+    while True:
+        with attest.store() as work:
+            first = work.jobs.first(named)
+            job = work.jobs.lease(first, worker, attest.settings.lease_seconds)
+            work.commit()
+        if job is not None or first == named:  # else another worker was quicker
+            return job
 
 
 def attempt(attest: Attest, job: Job, worker: str, read: Read, queue: Queue | None) -> None:

@@ -28,8 +28,11 @@ def upload(
     data: bytes,
     readers: Iterable[str] | None = None,
     metadata: Mapping[str, MetadataValue] | None = None,
+    *,
+    bulk: bool = False,
 ) -> Job:
-    """Accept `data` as the document `name` of a collection. The job comes back queued, or done
+    """Accept `data` as the document `name` of a collection; with `bulk` (one of many that nobody
+    sits waiting for) it lets single uploads go first. The job comes back queued, or done
     when these bytes are live already. With the broker down the upload is kept all the same: the
     sweep sends it later. Raises UnknownCollection, NotPermitted, BadName, EmptyDocument,
     LimitExceeded, DiskFull, StoreUnavailable."""
@@ -41,7 +44,7 @@ def upload(
     with attest.store() as work:
         held = collection_for(work, collection, who, Right.WRITE)
         allowed = None if readers is None else frozenset(readers)
-        job = work.documents.accept(held.id, name, sha256, len(data), allowed, metadata)
+        job = work.documents.accept(held.id, name, sha256, len(data), allowed, metadata, bulk=bulk)
         detail: dict[str, MetadataValue] = {"name": name, "sha256": sha256, "size": len(data)}
         detail |= {"collection": held.name, "job": job.id}
         if allowed is not None:

@@ -182,11 +182,15 @@ class Client:
         data: bytes,
         readers: Sequence[str] | None = None,
         metadata: Mapping[str, MetadataValue] | None = None,
+        *,
+        bulk: bool = False,
     ) -> Job:
-        """Hand in one file; it is kept once this returns. Follow it with `job(id)`."""
+        """Hand in one file; it is kept once this returns. Follow it with `job(id)`. One of many
+        should be `bulk`: it lets those go first that a person waits for."""
         options = {
             "readers": None if readers is None else list(readers),
             "metadata": dict(metadata or {}),
+            "bulk": bulk,
         }
         found = self._send(
             "POST",

@@ -194,7 +194,8 @@ class JobState(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Job:
     """One accepted upload on its way into the index. `step` and `progress` (0 to 1) are
-    for people."""
+    for people. A `bulk` one came with many others, and lets those go first that a person waits
+    for."""
 
     id: str
     collection: str
@@ -210,6 +211,7 @@ class Job:
     generation: int | None
     created: datetime
     updated: datetime
+    bulk: bool = False
 
 
 # --- retrieval ---------------------------------------------------------------------------------

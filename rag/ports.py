@@ -322,6 +322,8 @@ class Documents(Protocol):
         size: int,
         readers: frozenset[str] | None = None,
         metadata: Mapping[str, MetadataValue] | None = None,
+        *,
+        bulk: bool = False,
     ) -> Job:
         """Record an upload whose bytes are stored: the document (made when the name is new) and a
         queued job. Readers or metadata None: as the document has them; a new one has neither. Bytes
@@ -376,6 +378,12 @@ class Jobs(Protocol):
         """How many there are in each state, of all collections; a state without jobs is 0."""
         ...
 
+    def first(self, named: str) -> str:
+        """Which job to do at a message that names one: before a bulk one, the oldest that a person
+        waits for; where the named one is not due any more, as its message had others done, the
+        oldest that waits; else the named one."""
+        ...
+
     def lease(self, id: str, worker: str, seconds: float) -> Job | None:
         """Take a queued job, or a running one whose lease ran out, counting an attempt. None when
         it is done, failed or held by another. After `max_attempts` attempts, or twice as many
@@ -404,7 +412,8 @@ class Jobs(Protocol):
         ...
 
     def due(self) -> list[str]:
-        """Ids of queued jobs and of running ones with an expired lease: to be sent again."""
+        """Ids of queued jobs and of running ones with an expired lease: to be sent again, those
+        that a person waits for first."""
         ...
 
 

@@ -150,6 +150,7 @@ def _hand_in(
             _bytes(file.path, attest.settings.max_upload_bytes),
             readers=readers,
             metadata=dict(asked.metadata),
+            bulk=len(files) > 1,
         )
 
     handed = []

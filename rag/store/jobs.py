@@ -58,6 +58,21 @@ class SqlJobs:
         found = {row[0]: row[1] for row in self._tx.read().execute(query)}
         return {state: found.get(state.value, 0) for state in JobState}
 
+    def first(self, named: str) -> str:
+        session = self._tx.read()
+        row = session.scalar(select(JobRow).where(JobRow.id == named))
+        due = row is not None and _free(row, self._tx.now())
+        if row is not None and due and not row.bulk:
+            return named
+        # one that was tried waits for its own message: put back again and again, it would be in
+        # the way of all others
+        untried = select(JobRow.id).where(
+            JobRow.state == JobState.QUEUED.value, JobRow.attempts == 0, JobRow.error == ""
+        )
+        if due:
+            untried = untried.where(JobRow.bulk.is_(False))
+        return session.scalar(untried.order_by(JobRow.bulk, JobRow.number).limit(1)) or named
+
     def lease(self, id: str, worker: str, seconds: float) -> Job | None:
         session = self._tx.write()
         row = held_job(session, id)
@@ -118,6 +133,7 @@ class SqlJobs:
             raise Conflict(f"{row.name!r} was uploaded again or deleted since; upload it again")
         _end(row, JobState.QUEUED, "", self._tx.now())
         row.attempts, row.progress, row.step = 0, 0.0, ""
+        row.bulk = False  # somebody waits for it now
         session.flush()
         return job_noun(row)
 
@@ -130,7 +146,7 @@ class SqlJobs:
         job = aliased(JobRow)
         expired = and_(job.state == JobState.RUNNING.value, job.lease_until <= self._tx.now())
         query = select(job.id).where(or_(job.state == JobState.QUEUED.value, expired))
-        return list(session.scalars(query.order_by(job.number)))
+        return list(session.scalars(query.order_by(job.bulk, job.number)))
 
 
 def held_job(session: Session, id: str) -> JobRow | None:
@@ -160,6 +176,7 @@ def job_noun(row: JobRow) -> Job:
         generation=row.generation,
         created=row.created,
         updated=row.updated,
+        bulk=row.bulk,
     )
 
 
