@@ -63,18 +63,20 @@ def _attempt(data: Path, id: str, worker: str) -> None:
     """The lease is held already. Raises AttestError, and what nobody foresaw."""
     from ingestion.pipeline import attempt
     from ingestion.queue import CeleryQueue
-    from ingestion.sandbox import run_sandboxed
+    from ingestion.reader import Reader
     from rag.bootstrap import open_attest
     from rag.settings import load_settings
 
     settings = load_settings(data)
     attest = open_attest(settings)
+    reader = Reader()
     try:
         with attest.store() as work:
             job = work.jobs.get(id)
         if job.state is JobState.RUNNING:
-            attempt(attest, job, worker, run_sandboxed, CeleryQueue(settings))
+            attempt(attest, job, worker, reader, CeleryQueue(settings), reader.abandon)
     finally:
+        reader.close()
         attest.close()
 
 

@@ -24,7 +24,14 @@ from ingestion.limits import Limits
 from ingestion.sandbox import Outcome, limits_of, run_sandboxed
 from rag.bootstrap import Attest
 from rag.domain import Chunk, Job, JobState
-from rag.errors import AttestError, BrokerUnavailable, Conflict, NotFound, Unavailable
+from rag.errors import (
+    AttestError,
+    BrokerUnavailable,
+    Conflict,
+    NotFound,
+    Unavailable,
+    UnreadableDocument,
+)
 from rag.model_errors import model_errors
 from rag.ports import Embedder, Enclosed, Publication, Queue, Vectors
 
@@ -45,10 +52,12 @@ def run_job(
     read: Read = run_sandboxed,
     queue: Queue | None = None,
     alone: Alone | None = None,
+    abandon: Callable[[], None] | None = None,
 ) -> None:
     """Do the job, or one that goes before it (docs/adr/0009), if it is due and nobody else holds
     it. `worker` names this attempt and no other. The jobs of files inside are sent to `queue` at
-    once; without one the sweep sends them.
+    once; without one the sweep sends them. `abandon` ends a `read` from another thread, once the
+    job was cancelled or given to somebody else.
 
     The last attempt that a job has is made by `alone` (where given) in a process of its own: when
     that dies while this one lives, it is the document's doing. A worker that was killed with all it
@@ -61,7 +70,7 @@ def run_job(
     if job is None:
         return
     if alone is None or job.attempts < attest.settings.max_attempts:
-        attempt(attest, job, worker, read, queue)
+        attempt(attest, job, worker, read, queue, abandon)
     elif how := alone(job.id, worker):
         log.error("job %s (%s): its process %s", job.id, job.name, how)
         _put_back(attest, job, worker, f"its process, in which it ran alone, {how}", counted=True)
@@ -78,12 +87,19 @@ def _taken(attest: Attest, named: str, worker: str) -> Job | None:
             return job
 
 
-def attempt(attest: Attest, job: Job, worker: str, read: Read, queue: Queue | None) -> None:
+def attempt(
+    attest: Attest,
+    job: Job,
+    worker: str,
+    read: Read,
+    queue: Queue | None,
+    abandon: Callable[[], None] | None = None,
+) -> None:
     """One attempt at a job whose lease `worker` holds."""
     try:
         with (
             model_errors(),
-            Lease(attest.store, job.id, worker, attest.settings.lease_seconds) as lease,
+            Lease(attest.store, job.id, worker, attest.settings.lease_seconds, abandon) as lease,
         ):
             _make_searchable(attest, job, worker, lease, read)
         if queue is not None:
@@ -111,7 +127,11 @@ def version_of(job: Job) -> str:
 def _make_searchable(attest: Attest, job: Job, worker: str, lease: Lease, read: Read) -> None:
     lease.report("parsing", 0.0)
     data = attest.blobs.get(job.sha256)
-    outcome = read(data, job.name, limits_of(attest.settings))
+    try:
+        outcome = read(data, job.name, limits_of(attest.settings))
+    except UnreadableDocument:
+        lease.check()  # a reading that was given up looks like a crash
+        raise
     lease.report("chunking", 0.15)
     chunks = _chunks(attest, job, outcome)
     title = outcome.parsed.title

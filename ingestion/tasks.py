@@ -29,7 +29,8 @@ def register(app: Celery, process: WorkerProcess) -> None:
     def ingest(job: str) -> None:
         queue = CeleryQueue(process.settings)
         alone = partial(run_alone, process.settings)
-        run_job(process.attest, job, process.attempt(), process.reader, queue, alone)
+        reader = process.reader
+        run_job(process.attest, job, process.attempt(), reader, queue, alone, reader.abandon)
 
     @app.task(name=SWEEP)
     def sweep() -> int:

@@ -211,8 +211,12 @@ class Client:
         return self._one(Job, "GET", f"/jobs/{_part(id)}")
 
     def retry(self, job: str) -> Job:
-        """Try a failed or poisoned job again."""
+        """Try a failed, poisoned or cancelled job again."""
         return self._one(Job, "POST", f"/jobs/{_part(job)}/retry")
+
+    def cancel(self, job: str) -> Job:
+        """Call off a waiting or running job. Raises Conflict when it has ended."""
+        return self._one(Job, "POST", f"/jobs/{_part(job)}/cancel")
 
     def wait(self, job: str, seconds: float = 600.0, every: float = 0.3) -> Job:
         """Follow a job to its end. Raises Unavailable when it did not end in time."""

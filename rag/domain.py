@@ -189,6 +189,7 @@ class JobState(StrEnum):
     DONE = "done"
     FAILED = "failed"  # a permanent error: the reason is in `error`
     POISONED = "poisoned"  # killed its worker too often
+    CANCELLED = "cancelled"  # a person called it off: `error` says who
 
 
 @dataclass(frozen=True, slots=True)

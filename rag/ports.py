@@ -404,7 +404,12 @@ class Jobs(Protocol):
         ...
 
     def retry(self, id: str) -> Job:
-        """A person asks again for a failed or poisoned job: queued, attempts 0."""
+        """A person asks again for a failed, poisoned or cancelled job: queued, attempts 0."""
+        ...
+
+    def cancel(self, id: str, user: str) -> Job:
+        """A person calls off a queued or running job, which loses its lease: nothing of it becomes
+        visible, an older version stays live."""
         ...
 
     def unfinished(self) -> bool:

@@ -125,8 +125,10 @@ class SqlJobs:
         row = held_job(session, id)
         if row is None:
             raise NotFound(f"there is no job {id!r:.100}")
-        if row.state not in (JobState.FAILED, JobState.POISONED):
-            raise Conflict(f"the job of {row.name!r} is {row.state}; only a failed one is retried")
+        if row.state not in (JobState.FAILED, JobState.POISONED, JobState.CANCELLED):
+            raise Conflict(
+                f"the job of {row.name!r} is {row.state}; only a failed or cancelled one is retried"
+            )
         later = exists().where(JobRow.document == row.document, JobRow.number > row.number)
         gone = exists().where(DocumentRow.id == row.document, DocumentRow.gone.is_not(None))
         if session.scalar(select(or_(later, gone))):
@@ -134,6 +136,18 @@ class SqlJobs:
         _end(row, JobState.QUEUED, "", self._tx.now())
         row.attempts, row.progress, row.step = 0, 0.0, ""
         row.bulk = False  # somebody waits for it now
+        session.flush()
+        return job_noun(row)
+
+    def cancel(self, id: str, user: str) -> Job:
+        """Raises NotFound; Conflict when the job has ended."""
+        session = self._tx.write()
+        row = held_job(session, id)
+        if row is None:
+            raise NotFound(f"there is no job {id!r:.100}")
+        if row.state not in WAITING:
+            raise Conflict(f"the job of {row.name!r} is {row.state}; there is nothing to cancel")
+        _end(row, JobState.CANCELLED, f"cancelled by {user}", self._tx.now())
         session.flush()
         return job_noun(row)
 
