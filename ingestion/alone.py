@@ -12,30 +12,62 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingestion.sandbox import die_with_parent
 from rag.domain import JobState
-from rag.errors import AttestError
+from rag.errors import AttestError, NotFound, Unavailable
 
 if TYPE_CHECKING:
-    from rag.settings import Settings
+    from rag.bootstrap import Attest
+
+log = logging.getLogger(__name__)
+
+STARTING = "starting alone"
 
 
-def run_alone(settings: Settings, job: str, worker: str) -> str:
+def run_alone(attest: Attest, job: str, worker: str) -> str:
     """Make the attempt whose lease `worker` holds, in a child; what it prints goes where this
-    process prints. Returns how the child was killed, "" when it ended by itself."""
-    data = str(settings.data.resolve())
+    process prints. The lease is kept until the child does so itself. Returns how the child was
+    killed, "" when it ended by itself or the lease was lost."""
+    data = str(attest.settings.data.resolve())
     command = [sys.executable, "-P", "-m", "ingestion.alone", "--data", data, job, worker]
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-    try:
-        code = child.wait()
-    finally:
-        if child.poll() is None:
-            child.kill()
-            child.wait()
+    held = _held_until_begun(attest, job, worker, child)
+    code = child.wait() if held else _ended(child)
     return f"was killed by {signal.Signals(-code).name}" if code < 0 else ""
+
+
+def _held_until_begun(
+    attest: Attest, job: str, worker: str, child: subprocess.Popen[bytes]
+) -> bool:
+    """Beat while the child imports what it needs; whether the lease is still held."""
+    seconds, began = attest.settings.lease_seconds, False
+    while child.poll() is None:
+        try:
+            with attest.store() as work:
+                if began and work.jobs.get(job).step != STARTING:
+                    return True  # the child has taken over
+                if not work.jobs.heartbeat(job, worker, seconds, STARTING, 0.0):
+                    return False
+                work.commit()
+            began = True
+        except NotFound:  # its collection is gone
+            return False
+        except Unavailable as exc:
+            log.warning("job %s: heartbeat failed, trying again: %s", job, exc)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(min(seconds / 4, 1.0))
+    return True
+
+
+def _ended(child: subprocess.Popen[bytes]) -> int:
+    """Nobody wants its work any more, and its death is no verdict."""
+    child.kill()
+    child.wait()
+    return 0
 
 
 # --- in the child ------------------------------------------------------------------------------

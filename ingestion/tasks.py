@@ -28,7 +28,7 @@ def register(app: Celery, process: WorkerProcess) -> None:
     @app.task(name=INGEST)
     def ingest(job: str) -> None:
         queue = CeleryQueue(process.settings)
-        alone = partial(run_alone, process.settings)
+        alone = partial(run_alone, process.attest)
         reader = process.reader
         run_job(process.attest, job, process.attempt(), reader, queue, alone, reader.abandon)
 
