@@ -21,7 +21,7 @@ from typing import Self
 from benchmarks.running import NotUp
 
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
-READY_WITHIN = 120.0
+READY_WITHIN = 300.0
 
 
 class RabbitMQ:
