@@ -154,6 +154,16 @@ def retry_job(store: Store, who: Principal, id: str) -> Job:
     return job
 
 
+def cancel_job(store: Store, who: Principal, id: str) -> Job:
+    """Queued or running, it is called off; a worker that has it notices at its next heartbeat."""
+    with store() as work:
+        job_for(work, id, who, Right.WRITE)
+        job = work.jobs.cancel(id, who.user)
+        work.audit.add(who.user, "cancel job", id, {"name": job.name})
+        work.commit()
+    return job
+
+
 # --- accounts ----------------------------------------------------------------------------------
 
 

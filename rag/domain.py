@@ -250,12 +250,14 @@ class JobState(StrEnum):
     DONE = "done"
     FAILED = "failed"  # a permanent error: the reason is in `error`
     POISONED = "poisoned"  # killed its worker too often
+    CANCELLED = "cancelled"  # a person called it off: `error` says who
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """One accepted upload on its way into the index. `step` and `progress` (0 to 1) are
-    for people."""
+    for people. A `bulk` one came with many others, and lets those go first that a person waits
+    for."""
 
     id: str
     collection: str
@@ -271,6 +273,7 @@ class Job:
     generation: int | None
     created: datetime
     updated: datetime
+    bulk: bool = False
 
 
 # --- origins -----------------------------------------------------------------------------------

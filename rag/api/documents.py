@@ -31,6 +31,12 @@ class Access(BaseModel):
     metadata: dict[str, MetadataValue] = Field(default={}, max_length=100)
 
 
+class Options(Access):
+    """`bulk`: one of many, to let those go first that a person waits for."""
+
+    bulk: bool = False
+
+
 class Deleted(BaseModel):
     """`generation`: from it on the document is gone."""
 
@@ -77,7 +83,8 @@ def _shelf(
                             },
                             "options": {
                                 "type": "string",
-                                "description": 'JSON: {"readers": [group] | null, "metadata": {}}',
+                                "description": 'JSON: {"readers": [group] | null, "metadata": {}, '
+                                '"bulk": false}; bulk lets other uploads go first',
                             },
                         },
                     }
@@ -120,8 +127,8 @@ def _take(here: Parts, collection: str, who: Principal, form: FormData) -> Job:
     most = here.settings.max_upload_bytes
     if len(data) > most:
         raise LimitExceeded(f"the file has {len(data):,} bytes; at most {most:,} are taken")
-    access = _access(form.get("options"))
-    readers = None if access.readers is None else frozenset(access.readers)
+    options = _options(form.get("options"))
+    readers = None if options.readers is None else frozenset(options.readers)
     name = str(form.get("name", file.filename or ""))
     return hand_in(
         here.attest,
@@ -131,13 +138,14 @@ def _take(here: Parts, collection: str, who: Principal, form: FormData) -> Job:
         name,
         data,
         readers=readers,
-        metadata=access.metadata,
+        metadata=options.metadata,
+        bulk=options.bulk,
     )
 
 
-def _access(options: Any) -> Access:
+def _options(options: Any) -> Options:
     try:
-        return Access.model_validate(json.loads(str(options)) if options else {})
+        return Options.model_validate(json.loads(str(options)) if options else {})
     except (ValueError, ValidationError) as exc:
         raise BadInput(f"'options' is not as described: {exc}") from exc
 

@@ -20,7 +20,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     families = {
         "collections": "list and make collections",
         "documents": "list documents",
-        "jobs": "list jobs",
+        "jobs": "list and cancel jobs",
     }
     verbs = {
         name: commands.add_parser(name, parents=[common], help=said).add_subparsers(
@@ -50,6 +50,10 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         shown = verbs[name].add_parser("list", parents=[common])
         shown.add_argument("--collection", required=True, metavar="NAME")
         shown.set_defaults(run=run)
+
+    cancelling = verbs["jobs"].add_parser("cancel", parents=[common])
+    cancelling.add_argument("job", metavar="JOB_ID")
+    cancelling.set_defaults(run=cancel)
 
     reading = commands.add_parser("text", parents=[common], help="a document's stored text")
     reading.add_argument("document", metavar="DOCUMENT_ID")
@@ -167,8 +171,17 @@ def list_jobs(asked: argparse.Namespace, terminal: Terminal) -> int:
         with attest.store() as work:
             collection = collection_for(work, asked.collection, who, Right.READ)
             jobs = jobs_for(work, collection, who, work.jobs.all(collection.id))
-    lines = [f"{job.id}  {job.state.value:<8} {job.progress:4.0%}  {job.name}" for job in jobs]
+    lines = [f"{job.id}  {job.state.value:<9} {job.progress:4.0%}  {job.name}" for job in jobs]
     terminal.result({"jobs": to_json(jobs)}, "\n".join(lines) or "no jobs")
+    return 0
+
+
+def cancel(asked: argparse.Namespace, terminal: Terminal) -> int:
+    """Of a waiting or running job; an older version of the document stays."""
+    with opened(asked) as attest:
+        who = acting(asked, attest)
+        job = changes.cancel_job(attest.store, who, asked.job)
+    terminal.result({"job": to_json(job)}, f"cancelled {job.name}")
     return 0
 
 

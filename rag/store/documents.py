@@ -34,8 +34,10 @@ class SqlDocuments:
         size: int,
         readers: frozenset[str] | None = None,
         metadata: Mapping[str, MetadataValue] | None = None,
+        *,
+        bulk: bool = False,
     ) -> Job:
-        upload = Upload(name, sha256, size, readers, metadata)
+        upload = Upload(name, sha256, size, readers, metadata, bulk=bulk)
         return job_noun(accept(self._tx, collection, upload))
 
     def publish(self, job: str, worker: str, publication: Publication) -> int:

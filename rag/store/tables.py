@@ -26,6 +26,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -238,11 +239,13 @@ CHUNKS: Final[Table] = Base.metadata.tables["chunks"]  # for statements over man
 
 class JobRow(Base):
     """`number` is the order of acceptance: of two uploads of one document the later one wins.
-    `readers` and `given` are what the uploader wants the document to have."""
+    `readers` and `given` are what the uploader wants the document to have. Whoever has `bulk` lets
+    those go first that a person waits for."""
 
     __tablename__ = "jobs"
     __table_args__ = (
         Index("ix_jobs_state_lease_until", "state", "lease_until"),
+        Index("ix_jobs_state_bulk_number", "state", "bulk", "number"),
         Index("ix_jobs_document_number", "document", "number"),
         Index("ix_jobs_collection_number", "collection", "number"),
         CheckConstraint("progress >= 0 AND progress <= 1", name="progress"),
@@ -258,6 +261,7 @@ class JobRow(Base):
     size: Mapped[int] = mapped_column(BigInteger)
     readers: Mapped[list[str] | None] = mapped_column(Json)
     given: Mapped[dict[str, Any]] = mapped_column("metadata", Json)
+    bulk: Mapped[bool] = mapped_column(default=False, server_default=false())
     state: Mapped[str] = mapped_column(String(16))
     attempts: Mapped[int] = mapped_column(default=0)
     step: Mapped[str] = mapped_column(Text, default="")

@@ -92,6 +92,20 @@ def test_a_failed_upload_says_why_and_is_retried(handbook: House, opened: Open) 
     assert handbook.queue.jobs == [job.id]
 
 
+def test_an_upload_is_cancelled_and_taken_up_again(handbook: House, opened: Open) -> None:
+    page = add(opened("library"), ("leave.md", LEAVE.encode()))
+    settled(button(page, "Cancel").click().run())
+    (job,) = handbook.client.jobs("handbook")
+    assert job.state is JobState.CANCELLED
+    assert "Cancelled" in words(page)
+    assert "cancelled by local" in words(page)
+    handbook.queue.work()
+    assert handbook.client.job(job.id).state is JobState.CANCELLED
+    settled(button(page.run(), "Retry").click().run())
+    handbook.queue.work()
+    assert handbook.client.job(job.id).state is JobState.DONE
+
+
 def test_a_poisoned_upload_is_set_aside(
     tmp_path: Path, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,7 +114,8 @@ def test_a_poisoned_upload_is_set_aside(
         house.client.create_collection("handbook")
         job = house.client.upload("handbook", "bomb.md", b"words")
         with house.attest.store() as work:
-            work.jobs.lease(job.id, "killed", 0.0)
+            work.jobs.lease(job.id, "watcher", 60)
+            work.jobs.release(job.id, "watcher", "its process was killed", counted=True)
             work.commit()
         with house.attest.store() as work:
             assert work.jobs.lease(job.id, "next", 60) is None
