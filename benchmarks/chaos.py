@@ -140,17 +140,6 @@ class Chaos:
         return states
 
     def _judge(self, parts: Parts, searcher: Searcher) -> None:
-        with Client(parts.address) as client:
-            jobs = client.jobs(COLLECTION)
-            print(f"jobs: {dict(Counter(job.state.value for job in jobs))}, by attempts ", end="")
-            print(dict(sorted(Counter(job.attempts for job in jobs).items())))
-            self.wrong += sound(client, self._data, self._handed_in)
-            broken = {paper.name for paper in self._papers if paper.broken}
-            failed = {job.name for job in jobs if job.state is JobState.FAILED}
-            self.wrong += [f"{name} failed wrongly, or was taken" for name in broken ^ failed]
-            for paper in self._papers:
-                if not paper.broken and searcher.look(client, paper).edition != paper.editions:
-                    self.wrong.append(f"{paper.name}: its last edition is not found")
         kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(self.killed.items()))
         print(f"killed: {kinds}; ended by themselves and started again: {len(parts.ended)}")
         for words in parts.ended:
@@ -160,6 +149,17 @@ class Chaos:
             f"{searcher.refused} while the API was away, {len(searcher.bad)} saw what they must not"
         )
         self.wrong += searcher.bad
+        with Client(parts.address) as client:
+            jobs = client.jobs(COLLECTION)
+            print(f"jobs: {dict(Counter(job.state.value for job in jobs))}, by attempts ", end="")
+            print(dict(sorted(Counter(job.attempts for job in jobs).items())))
+            broken = {paper.name for paper in self._papers if paper.broken}
+            failed = {job.name for job in jobs if job.state is JobState.FAILED}
+            self.wrong += [f"{name} failed wrongly, or was taken" for name in broken ^ failed]
+            for paper in self._papers:
+                if not paper.broken and searcher.look(client, paper).edition != paper.editions:
+                    self.wrong.append(f"{paper.name}: its last edition is not found")
+            self.wrong += sound(client, self._data, self._handed_in)
 
 
 def _ended(states: Sequence[JobState]) -> int:
