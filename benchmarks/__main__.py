@@ -19,6 +19,7 @@ BENCHMARKS = {
     "pipelines FOLDER...": "our retrieval beside LlamaIndex's and Haystack's hybrid pipelines",
     "blocks RECORDS": "what KV blocks lose in one byte a number, take, and how often they serve",
     "handbook FOLDER": "a real handbook through `attest up`: the worker killed, then 20 questions",
+    "chaos": "500 documents while workers, broker and API are killed 30 times, then counted",
     "formats FOLDER": "every file of a folder through the sandboxed reader: state, time, memory",
     "quotes FOLDER": "random quotes of PDFs, read back from their boxes by another library",
     "engine FOLDER": "our engine beside llama.cpp and transformers, one question at a time",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from time import perf_counter
 from types import TracebackType
 from typing import Self
@@ -22,11 +23,20 @@ class LeaseLost(Exception):
 
 class Lease:
     """Beats every quarter of `seconds` and soon after each `report`. A context manager. `spent`
-    holds the seconds of each step that is over."""
+    holds the seconds of each step that is over. Once the lease is lost, `abandon` is called in the
+    thread that beats, to end what would not look up for long."""
 
-    def __init__(self, store: Store, job: str, worker: str, seconds: float) -> None:
+    def __init__(
+        self,
+        store: Store,
+        job: str,
+        worker: str,
+        seconds: float,
+        abandon: Callable[[], None] | None = None,
+    ) -> None:
         self._store = store
         self._job, self._worker, self._seconds = job, worker, seconds
+        self._abandon = abandon
         self._step, self._progress = "", 0.0
         self._since = perf_counter()
         self.spent: dict[str, float] = {}
@@ -89,6 +99,8 @@ class Lease:
                 return
             self._beat()
             self._over.wait(_QUIET)
+            if self._lost.is_set() and self._abandon is not None:
+                self._abandon()
 
     def _beat(self) -> None:
         try:

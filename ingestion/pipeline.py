@@ -1,6 +1,6 @@
 """One job, from stored bytes to a published version: the plain function under the Celery task.
 
-    lease -> bytes -> parse in the sandbox -> chunk -> embed in batches -> publish
+    lease -> bytes -> parse in the sandbox -> examine -> chunk -> embed in batches -> publish
 
 The files in an archive and the attachments of a mail are handed in by the same transaction, each as
 a document with a job of its own.
@@ -14,23 +14,35 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
 
+from ingestion.care.examine import examine
 from ingestion.chunk import chunk, indexed_text
 from ingestion.lease import Lease, LeaseLost
 from ingestion.limits import Limits
 from ingestion.sandbox import Outcome, limits_of, run_sandboxed
 from rag.bootstrap import Attest
-from rag.domain import Chunk, Job, JobState
-from rag.errors import AttestError, BrokerUnavailable, Conflict, NotFound, Unavailable
+from rag.changes import personal_policy
+from rag.domain import Chunk, Job, JobState, PersonalPolicy
+from rag.errors import (
+    AttestError,
+    BrokerUnavailable,
+    Conflict,
+    NotFound,
+    Unavailable,
+    UnreadableDocument,
+)
 from rag.model_errors import model_errors
 from rag.ports import Embedder, Enclosed, Publication, Queue, Vectors
+from rag.resemblance import signature
 
 log = logging.getLogger(__name__)
 
 Read = Callable[[bytes, str, Limits], Outcome]
+Alone = Callable[[str, str], str]  # job and worker; how the process died, "" when it did not
 T = TypeVar("T")
 
 EMBED_BATCH = 64  # chunks between two reports of progress
@@ -43,22 +55,55 @@ def run_job(
     worker: str,
     read: Read = run_sandboxed,
     queue: Queue | None = None,
+    alone: Alone | None = None,
+    abandon: Callable[[], None] | None = None,
 ) -> None:
-    """Do the job if it is due and nobody else holds it. `worker` names this attempt alone. The jobs
-    of files inside are sent to `queue` at once; without one the sweep sends them.
+    """Do the job, or one that goes before it (docs/adr/0009), if it is due and nobody else holds
+    it. `worker` names this attempt and no other. The jobs of files inside are sent to `queue` at
+    once; without one the sweep sends them. `abandon` ends a `read` from another thread, once the
+    job was cancelled or given to somebody else.
+
+    The last attempt that a job has is made by `alone` (where given) in a process of its own: when
+    that dies while this one lives, it is the document's doing. A worker that was killed with all it
+    ran proves nothing against the documents it had (docs/adr/0008).
 
     A permanent error fails the job with "code: message"; a transient one puts it back in the
     queue, however often. An error nobody foresaw puts it back as a counted attempt and is raised.
     """
-    with attest.store() as work:
-        job = work.jobs.lease(job_id, worker, attest.settings.lease_seconds)
-        work.commit()
+    job = _taken(attest, job_id, worker)
     if job is None:
         return
+    if alone is None or job.attempts < attest.settings.max_attempts:
+        attempt(attest, job, worker, read, queue, abandon)
+    elif how := alone(job.id, worker):
+        log.error("job %s (%s): its process %s", job.id, job.name, how)
+        _put_back(attest, job, worker, f"its process, in which it ran alone, {how}", counted=True)
+
+
+def _taken(attest: Attest, named: str, worker: str) -> Job | None:
+    """A job under lease; None when nothing is to be done."""
+    while True:
+        with attest.store() as work:
+            first = work.jobs.first(named)
+            job = work.jobs.lease(first, worker, attest.settings.lease_seconds)
+            work.commit()
+        if job is not None or first == named:  # else another worker was quicker
+            return job
+
+
+def attempt(
+    attest: Attest,
+    job: Job,
+    worker: str,
+    read: Read,
+    queue: Queue | None,
+    abandon: Callable[[], None] | None = None,
+) -> None:
+    """One attempt at a job whose lease `worker` holds."""
     try:
         with (
             model_errors(),
-            Lease(attest.store, job.id, worker, attest.settings.lease_seconds) as lease,
+            Lease(attest.store, job.id, worker, attest.settings.lease_seconds, abandon) as lease,
         ):
             _make_searchable(attest, job, worker, lease, read)
         if queue is not None:
@@ -67,14 +112,14 @@ def run_job(
         log.info("job %s (%s): given up, the lease is lost", job.id, job.name)
     except Unavailable as exc:
         log.warning("job %s (%s): put back: %s", job.id, job.name, exc)
-        _put_back(attest, job, worker, exc)
+        _put_back(attest, job, worker, f"{exc.code}: {exc}", counted=False)
     except AttestError as exc:
         log.info("job %s (%s): failed: %s", job.id, job.name, exc)
         with attest.store() as work:
             work.jobs.fail(job.id, worker, f"{exc.code}: {exc}")
             work.commit()
     except Exception as exc:
-        _put_back(attest, job, worker, exc)
+        _put_back(attest, job, worker, f"{type(exc).__name__}: {exc}", counted=True)
         raise
 
 
@@ -86,7 +131,14 @@ def version_of(job: Job) -> str:
 def _make_searchable(attest: Attest, job: Job, worker: str, lease: Lease, read: Read) -> None:
     lease.report("parsing", 0.0)
     data = attest.blobs.get(job.sha256)
-    outcome = read(data, job.name, limits_of(attest.settings))
+    try:
+        outcome = read(data, job.name, limits_of(attest.settings))
+    except UnreadableDocument:
+        lease.check()  # a reading that was given up looks like a crash
+        raise
+    lease.report("examining", 0.1)
+    examined = examine(outcome.parsed, _policy(attest, job))
+    outcome = replace(outcome, parsed=examined.parsed)
     lease.report("chunking", 0.15)
     chunks = _chunks(attest, job, outcome)
     title = outcome.parsed.title
@@ -94,7 +146,15 @@ def _make_searchable(attest: Attest, job: Job, worker: str, lease: Lease, read: 
     vectors = _embed(attest.embedder, indexed, lease)
     lease.report("committing", 0.95)
     publication = _publication(attest, job, outcome, len(data), chunks, indexed, vectors, lease)
+    publication = replace(
+        publication, findings=examined.findings, signature=signature(outcome.parsed.text)
+    )
     _publish(attest, job, worker, publication, lease)
+
+
+def _policy(attest: Attest, job: Job) -> PersonalPolicy:
+    with attest.store() as work:
+        return personal_policy(work.collections.get(job.collection))
 
 
 def _chunks(attest: Attest, job: Job, outcome: Outcome) -> list[Chunk]:
@@ -209,14 +269,12 @@ def _patiently(lease: Lease, act: Callable[[], T]) -> T:
     return act()
 
 
-def _put_back(attest: Attest, job: Job, worker: str, exc: Exception) -> None:
+def _put_back(attest: Attest, job: Job, worker: str, why: str, *, counted: bool) -> None:
     """Best effort: when the store cannot be reached, the lease runs out and the sweep sends the
     job again."""
-    code = exc.code if isinstance(exc, AttestError) else type(exc).__name__
     try:
         with attest.store() as work:
-            error, counted = f"{code}: {exc}", not isinstance(exc, Unavailable)
-            work.jobs.release(job.id, worker, error, counted=counted)
+            work.jobs.release(job.id, worker, why, counted=counted)
             work.commit()
     except Unavailable as again:
         log.warning("job %s (%s): could not be put back: %s", job.id, job.name, again)

@@ -41,8 +41,8 @@ _GRACE = 5.0  # seconds beyond the child's own alarm before the helper itself is
 
 
 class Reader:
-    """Call it like `run_sandboxed`. Not for use by two threads at once; `close` ends the helper,
-    and a helper that died is started anew."""
+    """Call it like `run_sandboxed`. Not for use by two threads at once, but that another one may
+    `abandon` a reading; `close` ends the helper, and a helper that died is started anew."""
 
     def __init__(self) -> None:
         self._helper: subprocess.Popen[bytes] | None = None
@@ -63,6 +63,12 @@ class Reader:
             self._helper.kill()
             self._helper.wait()
         self._line = self._helper = None
+
+    def abandon(self) -> None:
+        """Kill the helper, and with it the child: a reading under way raises UnreadableDocument."""
+        helper = self._helper
+        if helper is not None:
+            helper.kill()
 
     def _read(self, source: IO[bytes], target: IO[bytes], limits: Limits) -> int:
         line = self._connected()

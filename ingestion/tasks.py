@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
+from ingestion.alone import run_alone
 from ingestion.app import INGEST, SWEEP, SYNC, WARM
 from ingestion.origins.due import sync_due
 from ingestion.pipeline import run_job
@@ -27,7 +29,9 @@ def register(app: Celery, process: WorkerProcess) -> None:
     @app.task(name=INGEST)
     def ingest(job: str) -> None:
         queue = CeleryQueue(process.settings)
-        run_job(process.attest, job, process.attempt(), process.reader, queue)
+        alone = partial(run_alone, process.attest)
+        reader = process.reader
+        run_job(process.attest, job, process.attempt(), reader, queue, alone, reader.abandon)
 
     @app.task(name=SWEEP)
     def sweep() -> int:

@@ -28,8 +28,11 @@ def upload(
     data: bytes,
     readers: Iterable[str] | None = None,
     metadata: Mapping[str, MetadataValue] | None = None,
+    *,
+    bulk: bool = False,
 ) -> Job:
-    """Accept `data` as the document `name` of a collection. The job comes back queued, or done
+    """Accept `data` as the document `name` of a collection; with `bulk` (one of many that nobody
+    sits waiting for) it lets single uploads go first. The job comes back queued, or done
     when these bytes are live already. With the broker down the upload is kept all the same: the
     sweep sends it later. Raises UnknownCollection, NotPermitted, BadName, EmptyDocument,
     LimitExceeded, DiskFull, StoreUnavailable."""
@@ -41,7 +44,7 @@ def upload(
     with attest.store() as work:
         held = collection_for(work, collection, who, Right.WRITE)
         allowed = None if readers is None else frozenset(readers)
-        job = accepted(work, who, held, name, sha256, len(data), allowed, metadata)
+        job = accepted(work, who, held, name, sha256, len(data), allowed, metadata, bulk=bulk)
         work.commit()
     send(queue, job)
     return job
@@ -56,10 +59,12 @@ def accepted(
     size: int,
     readers: frozenset[str] | None,
     metadata: Mapping[str, MetadataValue] | None,
+    *,
+    bulk: bool,
 ) -> Job:
     """The job for bytes that are stored and were checked, with its entry in the audit log; the
     caller commits, and then sends it."""
-    job = work.documents.accept(collection.id, name, sha256, size, readers, metadata)
+    job = work.documents.accept(collection.id, name, sha256, size, readers, metadata, bulk=bulk)
     detail: dict[str, MetadataValue] = {"name": name, "sha256": sha256, "size": size}
     detail |= {"collection": collection.name, "job": job.id}
     if readers is not None:

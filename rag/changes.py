@@ -6,12 +6,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from rag.domain import Collection, Document, Job, MetadataValue, Principal, Right
+from rag.domain import (
+    Collection,
+    Document,
+    Job,
+    MetadataValue,
+    PersonalPolicy,
+    Principal,
+    Right,
+)
 from rag.errors import BadInput, BadName, NotPermitted
 from rag.ports import Account, Store, UnitOfWork
 from rag.reach import collection_for, document_for, job_for
 
 NAME = re.compile(r"[^\W_][\w.@+-]{0,99}")
+PERSONAL = "personal_data"  # the collection's setting
 Detail = dict[str, MetadataValue]
 
 
@@ -39,6 +48,30 @@ def set_rights(store: Store, who: Principal, name: str, rights: Mapping[str, Rig
         _keeps_a_manager(rights, who)
         work.collections.set_rights(collection.id, rights)
         work.audit.add(who.user, "set rights", collection.name, _rights(rights))
+        work.commit()
+        return work.collections.get(collection.id)
+
+
+def personal_policy(collection: Collection) -> PersonalPolicy:
+    """Raises BadInput for a stored word that is no policy: an unknown one must not mean ALLOW."""
+    held = str(collection.settings.get(PERSONAL, PersonalPolicy.ALLOW))
+    try:
+        return PersonalPolicy(held)
+    except ValueError as exc:
+        raise BadInput(
+            f"collection {collection.name!r} has the unknown policy {held!r:.40} for personal "
+            "data; set it to allow, mask or refuse"
+        ) from exc
+
+
+def set_personal_policy(
+    store: Store, who: Principal, name: str, policy: PersonalPolicy
+) -> Collection:
+    """For what is handed in from now on; what is live stays as it is."""
+    with store() as work:
+        collection = collection_for(work, name, who, Right.MANAGE)
+        work.collections.set_settings(collection.id, {**collection.settings, PERSONAL: policy})
+        work.audit.add(who.user, "set personal data policy", name, {"policy": policy.value})
         work.commit()
         return work.collections.get(collection.id)
 
@@ -117,6 +150,16 @@ def retry_job(store: Store, who: Principal, id: str) -> Job:
         job_for(work, id, who, Right.WRITE)
         job = work.jobs.retry(id)
         work.audit.add(who.user, "retry job", id, {"name": job.name})
+        work.commit()
+    return job
+
+
+def cancel_job(store: Store, who: Principal, id: str) -> Job:
+    """Queued or running, it is called off; a worker that has it notices at its next heartbeat."""
+    with store() as work:
+        job_for(work, id, who, Right.WRITE)
+        job = work.jobs.cancel(id, who.user)
+        work.audit.add(who.user, "cancel job", id, {"name": job.name})
         work.commit()
     return job
 

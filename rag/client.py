@@ -39,6 +39,7 @@ from rag.domain import (
     OriginItem,
     OriginKind,
     Passage,
+    PersonalPolicy,
     Principal,
     Replayed,
     Right,
@@ -150,6 +151,11 @@ class Client:
         path = f"/collections/{_part(name)}/rights"
         return self._one(Collection, "PUT", path, {"rights": to_json(rights)})
 
+    def set_personal_policy(self, name: str, policy: PersonalPolicy) -> Collection:
+        """What is done from now on with personal data in what is handed in."""
+        path = f"/collections/{_part(name)}/personal-data"
+        return self._one(Collection, "PUT", path, {"policy": policy.value})
+
     def delete_collection(self, name: str) -> None:
         self._call("DELETE", f"/collections/{_part(name)}")
 
@@ -187,11 +193,15 @@ class Client:
         data: bytes,
         readers: Sequence[str] | None = None,
         metadata: Mapping[str, MetadataValue] | None = None,
+        *,
+        bulk: bool = False,
     ) -> Job:
-        """Hand in one file; it is kept once this returns. Follow it with `job(id)`."""
+        """Hand in one file; it is kept once this returns. Follow it with `job(id)`. One of many
+        should be `bulk`: it lets those go first that a person waits for."""
         options = {
             "readers": None if readers is None else list(readers),
             "metadata": dict(metadata or {}),
+            "bulk": bulk,
         }
         found = self._send(
             "POST",
@@ -263,8 +273,12 @@ class Client:
         return self._one(Job, "GET", f"/jobs/{_part(id)}")
 
     def retry(self, job: str) -> Job:
-        """Try a failed or poisoned job again."""
+        """Try a failed, poisoned or cancelled job again."""
         return self._one(Job, "POST", f"/jobs/{_part(job)}/retry")
+
+    def cancel(self, job: str) -> Job:
+        """Call off a waiting or running job. Raises Conflict when it has ended."""
+        return self._one(Job, "POST", f"/jobs/{_part(job)}/cancel")
 
     def wait(self, job: str, seconds: float = 600.0, every: float = 0.3) -> Job:
         """Follow a job to its end. Raises Unavailable when it did not end in time."""

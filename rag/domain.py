@@ -161,9 +161,52 @@ class Document:
     parent: str | None = None
 
 
+class PersonalPolicy(StrEnum):
+    """What a collection does with personal data in what is handed in. MASK writes a block character
+    over every character of it before anything is indexed; REFUSE fails the job."""
+
+    ALLOW = "allow"
+    MASK = "mask"
+    REFUSE = "refuse"
+
+
+class FindingKind(StrEnum):
+    PERSONAL = "personal"
+    INSTRUCTION = "instruction"  # text that looks like an order to the model
+    NOISE = "noise"  # text that no language has, as of a bad scan
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something to know about text[start:end]; never holds the words themselves."""
+
+    kind: FindingKind
+    detail: str
+    start: int
+    end: int
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the examination of a version found. `personal` counts the places by kind (email, iban,
+    ...), also those in title and metadata; `policy` is what was done about them. `language` is
+    ISO 639-1, "" where it cannot be told; `surprise` the mean bits a letter costs a model of that
+    language's letters, None where it has none. `places` are the first of each kind of finding."""
+
+    policy: PersonalPolicy
+    personal: Mapping[str, int]
+    instructions: int
+    noise: int
+    language: str
+    surprise: float | None
+    places: tuple[Finding, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One uploaded state of a document. Live for generations born <= g < died."""
+    """One uploaded state of a document. Live for generations born <= g < died. `findings` is None
+    for what was taken in before texts were examined."""
 
     id: str
     document: str
@@ -178,6 +221,24 @@ class Version:
     born: int
     died: int | None
     created: datetime
+    findings: Findings | None = None
+
+
+class Sameness(StrEnum):
+    BYTES = "same bytes"
+    TEXT = "same text"
+    NEAR = "nearly the same text"
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Another live document of the collection that says the same. `share` is the estimated share of
+    the two texts' shingles that both have (Jaccard), 1.0 for equal ones."""
+
+    document: str
+    name: str
+    sameness: Sameness
+    share: float
 
 
 # --- work --------------------------------------------------------------------------------------
@@ -189,12 +250,14 @@ class JobState(StrEnum):
     DONE = "done"
     FAILED = "failed"  # a permanent error: the reason is in `error`
     POISONED = "poisoned"  # killed its worker too often
+    CANCELLED = "cancelled"  # a person called it off: `error` says who
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """One accepted upload on its way into the index. `step` and `progress` (0 to 1) are
-    for people."""
+    for people. A `bulk` one came with many others, and lets those go first that a person waits
+    for."""
 
     id: str
     collection: str
@@ -210,6 +273,7 @@ class Job:
     generation: int | None
     created: datetime
     updated: datetime
+    bulk: bool = False
 
 
 # --- origins -----------------------------------------------------------------------------------
@@ -312,7 +376,7 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class Elsewhere:
     """Where else nearly the same words stand: a document and the chunk of it."""
 
     document: str
@@ -332,7 +396,7 @@ class Passage:
     title: str
     score: float
     scores: Mapping[str, float] = field(default_factory=dict)
-    also: tuple[Copy, ...] = ()
+    also: tuple[Elsewhere, ...] = ()
 
 
 class LeftOut(StrEnum):

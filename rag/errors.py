@@ -12,6 +12,7 @@
     |   |   +-- EncryptedDocument
     |   |   +-- UnsupportedType
     |   |   +-- LimitExceeded   too large, too many pages, too slow, too much expansion
+    |   +-- RefusedContent      personal data in a document whose collection refuses it
     |   +-- BadSamples          an evaluation or training file with a wrong line
     +-- NotFound                no such thing, or no right to see it (the two look alike)
     |   +-- UnknownCollection
@@ -97,6 +98,9 @@ class UnsupportedType(UnreadableDocument): ...
 
 
 class LimitExceeded(UnreadableDocument): ...
+
+
+class RefusedContent(BadInput): ...
 
 
 class BadSamples(BadInput): ...

@@ -22,6 +22,7 @@ from rag.errors import Corrupt
 Number = TypeVar("Number", int, float)
 MAGIC = b"ATLAYT1\n"
 SAME_LINE = 0.5  # share of the lower word's height that must overlap
+MASK = "\N{FULL BLOCK}"  # stands in a stored text for each character of what was masked
 MAX_GAP = 4.0  # line heights between two words of one highlight; wider is another column
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from rag.alike import Likeness
-from rag.domain import Context, Copy, LeftOut, Passage
+from rag.domain import Context, Elsewhere, LeftOut, Passage
 
 
 def pack(
@@ -60,7 +60,7 @@ def _holder(
 
 
 def _also(holder: Passage, folded: Passage) -> Passage:
-    place = Copy(folded.document, folded.document_name, folded.chunk.id)
+    place = Elsewhere(folded.document, folded.document_name, folded.chunk.id)
     known = {holder.document, *(other.document for other in holder.also)}
     return holder if place.document in known else replace(holder, also=(*holder.also, place))
 

@@ -21,9 +21,11 @@ from rag.domain import (
     Block,
     Chunk,
     Collection,
+    Copy,
     Document,
     Feedback,
     Filter,
+    Findings,
     Hit,
     Job,
     JobState,
@@ -325,6 +327,11 @@ class Publication:
     vectors: Vectors
     embedder: str
     members: Sequence[Enclosed] = ()
+    findings: Findings | None = None
+    signature: bytes = b""  # `rag.resemblance.signature` of the text
+
+
+MOST_COPIES = 20
 
 
 class Documents(Protocol):
@@ -336,6 +343,8 @@ class Documents(Protocol):
         size: int,
         readers: frozenset[str] | None = None,
         metadata: Mapping[str, MetadataValue] | None = None,
+        *,
+        bulk: bool = False,
     ) -> Job:
         """Record an upload whose bytes are stored: the document (made when the name is new) and a
         queued job. Readers or metadata None: as the document has them; a new one has neither. Bytes
@@ -363,6 +372,11 @@ class Documents(Protocol):
     def version(self, id: str) -> Version: ...
     def versions(self, document: str) -> list[Version]: ...
     def blocks(self, version: str) -> list[Block]: ...
+    def copies(self, collection: str, document: str | None = None) -> Mapping[str, Sequence[Copy]]:
+        """For each live document (or the one) that has any, the live documents of the collection
+        that say the same, likest first and at most MOST_COPIES of them."""
+        ...
+
     def delete(self, id: str) -> int:
         """End the live version and all documents inside; return the generation from which they are
         gone. Their waiting jobs are cancelled (failed, with that reason)."""
@@ -395,10 +409,16 @@ class Jobs(Protocol):
         """How many there are in each state, of all collections; a state without jobs is 0."""
         ...
 
+    def first(self, named: str) -> str:
+        """Which job to do at a message that names one: before a bulk one, the oldest that a person
+        waits for; where the named one is not due any more, as its message had others done, the
+        oldest that waits; else the named one."""
+        ...
+
     def lease(self, id: str, worker: str, seconds: float) -> Job | None:
         """Take a queued job, or a running one whose lease ran out, counting an attempt. None when
-        it is done, failed or held by another. The attempt past `max_attempts` marks it poisoned
-        and returns None."""
+        it is done, failed or held by another. After `max_attempts` attempts, or twice as many
+        whose workers were lost, it marks the job poisoned and returns None."""
         ...
 
     def heartbeat(self, id: str, worker: str, seconds: float, step: str, progress: float) -> bool:
@@ -415,7 +435,12 @@ class Jobs(Protocol):
         ...
 
     def retry(self, id: str) -> Job:
-        """A person asks again for a failed or poisoned job: queued, attempts 0."""
+        """A person asks again for a failed, poisoned or cancelled job: queued, attempts 0."""
+        ...
+
+    def cancel(self, id: str, user: str) -> Job:
+        """A person calls off a queued or running job, which loses its lease: nothing of it becomes
+        visible, an older version stays live."""
         ...
 
     def unfinished(self) -> bool:
@@ -423,7 +448,8 @@ class Jobs(Protocol):
         ...
 
     def due(self) -> list[str]:
-        """Ids of queued jobs and of running ones with an expired lease: to be sent again."""
+        """Ids of queued jobs and of running ones with an expired lease: to be sent again, those
+        that a person waits for first."""
         ...
 
 

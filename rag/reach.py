@@ -4,7 +4,7 @@ can do the first without the second. What may not be seen is said in the words o
 
 from __future__ import annotations
 
-from rag.domain import Answer, Collection, Document, Job, Principal, Right, Version
+from rag.domain import Answer, Collection, Copy, Document, Job, Principal, Right, Version
 from rag.errors import NotFound, UnknownAnswer, UnknownCollection, UnknownDocument
 from rag.permit import may_list, may_read, require, require_document, unknown
 from rag.ports import UnitOfWork, readable
@@ -49,6 +49,19 @@ def documents_for(work: UnitOfWork, collection: Collection, who: Principal) -> l
     """The documents to list for `who`."""
     held = work.documents.all(collection.id)
     return [document for document in held if may_list(collection, document, who)]
+
+
+def copies_for(
+    work: UnitOfWork, collection: Collection, who: Principal, document: str | None = None
+) -> dict[str, tuple[Copy, ...]]:
+    """For each document (or the one), those to list for `who` that say the same."""
+    found = work.documents.copies(collection.id, document)
+    if not found:
+        return {}
+    seen = {document.id for document in documents_for(work, collection, who)}
+    return {
+        id: tuple(copy for copy in copies if copy.document in seen) for id, copies in found.items()
+    }
 
 
 def version_for(work: UnitOfWork, id: str, who: Principal) -> tuple[Document, Version]:

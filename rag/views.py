@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from rag.domain import Document, Job, Version
+from rag.domain import Copy, Document, Job, Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,13 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """One document as the library shows it: its live version and its newest job, if any."""
+    """One document as the library shows it: its live version and its newest job, if any, and the
+    documents one may see that say the same."""
 
     document: Document
     version: Version | None
     job: Job | None
+    copies: tuple[Copy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

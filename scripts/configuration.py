@@ -40,7 +40,7 @@ MEANING = {
     "`attest up` starts on loopback",
     "worker_processes": "documents that are ingested at the same time on this machine",
     "lease_seconds": "how long a worker may be silent before its job is given to another",
-    "max_attempts": "a job that killed its worker this often is set aside as poisoned",
+    "max_attempts": "the last of these attempts runs alone; whatever ends it too is poisoned",
     "sweep_seconds": "how often waiting and abandoned jobs are sent again",
     "max_upload_bytes": "largest upload",
     "max_pages": "most pages of one document",

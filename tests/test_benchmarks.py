@@ -55,7 +55,7 @@ def test_sound_pages_have_nothing_wrong(attest: Attest, client: Client) -> None:
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
-        ("DELETE FROM chunks WHERE row = 1", "leave.md: 0 chunk rows (0 live chunks) where"),
+        ("DELETE FROM chunks WHERE row = 1", "leave.md: 0 chunk rows (0 of its life) where"),
         ("UPDATE versions SET died = 9 WHERE born = 1", "0 live versions, expected 1"),
         ("UPDATE jobs SET state = 'queued' WHERE name = 'leave.md'", "1 versions, expected 0"),
         ("DELETE FROM jobs WHERE name = 'travel.md'", "travel.md: 0 jobs"),
@@ -73,6 +73,15 @@ def test_counting_in_the_database(
         assert database.execute(statement).rowcount
     database.close()
     assert said in "\n".join(by_sql(attest.settings.database, collection, PAGES))
+
+
+def test_a_second_edition_is_counted_too(attest: Attest, client: Client) -> None:
+    queue = RememberingQueue()
+    upload(attest, queue, WHO, "handbook", "leave.md", b"# Leave\n\nForty days of paid leave.\n")
+    work_off(attest, queue)
+    collection, database = client.collection("handbook").id, attest.settings.database
+    assert by_sql(database, collection, [*PAGES, "leave.md"]) == []
+    assert by_sql(database, collection, PAGES) == ["leave.md: 2 jobs, expected 1"]
 
 
 def test_counting_over_the_api(attest: Attest, client: Client) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.domain import Chunk, Copy, Passage, chunk_id
+from rag.domain import Chunk, Elsewhere, Passage, chunk_id
 from rag.pack import pack
 
 
@@ -40,7 +40,7 @@ def test_the_same_words_in_another_document_are_said_once() -> None:
     again = passage("One  two\nTHREE", 0, version="w")
     one, two = pack([ONE, again, TWO], 99, words).passages
     assert (one.chunk, two) == (ONE.chunk, TWO)
-    assert one.also == (Copy("w", "w.md", again.chunk.id),)
+    assert one.also == (Elsewhere("w", "w.md", again.chunk.id),)
 
 
 def test_overlapping_spans() -> None:

@@ -7,6 +7,7 @@ import streamlit as st
 from rag.client import Client
 from rag.domain import Collection, JobState, Right
 from ui import session
+from ui.care_view import personal_policy
 from ui.collection_view import delete_collection, new_collection
 from ui.complaints import complaints
 from ui.picker import pick
@@ -42,6 +43,7 @@ def _bar(client: Client) -> Collection | None:
     with right, st.container(horizontal=True):
         new_collection(client)
         if collection is not None and _may(collection, Right.MANAGE):
+            personal_policy(client, collection)
             delete_collection(client, collection)
     return collection
 

@@ -10,6 +10,7 @@ import streamlit as st
 from rag.client import Client
 from rag.domain import Collection, Document, Job, JobState
 from rag.views import Shelf
+from ui.care_view import care_badges
 from ui.complaints import complaints
 from ui.moments import counted, moment, size
 from ui.untrusted import label, markup
@@ -44,6 +45,7 @@ BADGES: dict[JobState, tuple[str, str, Color]] = {
     JobState.DONE: ("Ready", ":material/check_circle:", "green"),
     JobState.FAILED: ("Failed", ":material/error:", "red"),
     JobState.POISONED: ("Set aside", ":material/report:", "red"),
+    JobState.CANCELLED: ("Cancelled", ":material/cancel:", "gray"),
 }
 
 
@@ -88,10 +90,13 @@ def _row(client: Client, shelf: Shelf, writes: bool) -> None:
         with name:
             st.html(f'<p class="attest-name">{markup(document.name)}</p>')
             st.caption(_facts(shelf))
+            care_badges(shelf)
         with state:
             _badge(shelf)
         with actions:
             _actions(client, shelf, writes)
+        if job is not None and job.state is JobState.CANCELLED:
+            st.caption(label(job.error))
         if job is not None and _stuck(job):
             _reason(job, document)
 
@@ -133,11 +138,23 @@ def _actions(client: Client, shelf: Shelf, writes: bool) -> None:
             _text(client, document)
         if not writes:
             return
-        if job is not None and _stuck(job) and _button("Retry", "replay", document):
-            with complaints():
-                client.retry(job.id)
-                st.rerun()
+        if job is not None:
+            _change(client, job, document)
         _delete(client, document)
+
+
+def _change(client: Client, job: Job, document: Document) -> None:
+    """What can be done about its newest upload."""
+    active = job.state in (JobState.QUEUED, JobState.RUNNING)
+    if active and _button("Cancel", "cancel", document):
+        with complaints():
+            client.cancel(job.id)
+            st.rerun()
+    again = _stuck(job) or job.state is JobState.CANCELLED
+    if again and _button("Retry", "replay", document):
+        with complaints():
+            client.retry(job.id)
+            st.rerun()
 
 
 def _button(text: str, icon: str, document: Document) -> bool:

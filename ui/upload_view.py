@@ -14,6 +14,7 @@ from ui.complaints import sentence
 from ui.moments import counted
 from ui.untrusted import label
 
+FEW = 5  # files at once that somebody still waits for
 _REFUSED = "refused-uploads"
 
 
@@ -41,7 +42,8 @@ def _send(client: Client, collection: Collection, files: Sequence[UploadedFile])
     for number, file in enumerate(files):
         bar.progress(number / len(files), text=f"Handing in {label(file.name, 80)}")
         try:
-            jobs.append(client.upload(collection.name, file.name, file.getvalue()))
+            many = len(files) > FEW
+            jobs.append(client.upload(collection.name, file.name, file.getvalue(), bulk=many))
         except NotSignedIn:
             raise
         except AttestError as exc:

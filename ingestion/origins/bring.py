@@ -94,6 +94,7 @@ class Bringer:
                 len(content.data),
                 self._origin.readers,
                 given or None,
+                bulk=True,
             )
             work.origins.put(self._origin.id, replace(item, document=job.document))
             work.commit()

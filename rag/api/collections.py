@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from rag import changes
 from rag.api.access import Manager, Reader, Writer
 from rag.api.parts import Here
-from rag.domain import Collection, Right
+from rag.domain import Collection, PersonalPolicy, Right
 from rag.ports import readable
 from rag.reach import collection_for
 
@@ -24,6 +24,12 @@ class NewCollection(BaseModel):
 
 class Rights(BaseModel):
     rights: dict[str, Right] = Field(max_length=1000)
+
+
+class PersonalData(BaseModel):
+    """What is done with personal data in what is handed in."""
+
+    policy: PersonalPolicy
 
 
 @router.get("")
@@ -47,6 +53,12 @@ def collection(name: str, who: Reader, here: Here) -> Collection:
 @router.put("/{name}/rights")
 def set_rights(name: str, body: Rights, who: Manager, here: Here) -> Collection:
     return changes.set_rights(here.attest.store, who, name, body.rights)
+
+
+@router.put("/{name}/personal-data")
+def set_personal_policy(name: str, body: PersonalData, who: Manager, here: Here) -> Collection:
+    """For what is handed in from now on."""
+    return changes.set_personal_policy(here.attest.store, who, name, body.policy)
 
 
 @router.delete("/{name}", status_code=204)

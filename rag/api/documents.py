@@ -15,10 +15,10 @@ from ingestion.uploads import upload as hand_in
 from rag import changes
 from rag.api.access import Reader, Writer
 from rag.api.parts import Here, Parts
-from rag.domain import Document, Job, MetadataValue, Principal, Right
+from rag.domain import Copy, Document, Job, MetadataValue, Principal, Right
 from rag.errors import BadInput, DiskFull, LimitExceeded
 from rag.ports import UnitOfWork
-from rag.reach import collection_for, documents_for, listed_for
+from rag.reach import collection_for, copies_for, documents_for, listed_for
 from rag.views import Shelf
 
 router = APIRouter(tags=["documents"])
@@ -29,6 +29,12 @@ class Access(BaseModel):
 
     readers: list[str] | None = Field(default=None, max_length=1000)
     metadata: dict[str, MetadataValue] = Field(default={}, max_length=100)
+
+
+class Options(Access):
+    """`bulk`: one of many, to let those go first that a person waits for."""
+
+    bulk: bool = False
 
 
 class Deleted(BaseModel):
@@ -44,15 +50,18 @@ def documents(name: str, who: Reader, here: Here) -> list[Shelf]:
         newest: dict[str, Job] = {}
         for job in work.jobs.all(collection.id):
             newest.setdefault(job.document, job)
+        copies = copies_for(work, collection, who)
         return [
-            _shelf(work, document, newest.get(document.id))
+            _shelf(work, document, newest.get(document.id), copies.get(document.id, ()))
             for document in documents_for(work, collection, who)
         ]
 
 
-def _shelf(work: UnitOfWork, document: Document, job: Job | None) -> Shelf:
+def _shelf(
+    work: UnitOfWork, document: Document, job: Job | None, copies: tuple[Copy, ...]
+) -> Shelf:
     version = work.documents.version(document.version) if document.version else None
-    return Shelf(document, version, job)
+    return Shelf(document, version, job, copies)
 
 
 @router.post(
@@ -74,7 +83,8 @@ def _shelf(work: UnitOfWork, document: Document, job: Job | None) -> Shelf:
                             },
                             "options": {
                                 "type": "string",
-                                "description": 'JSON: {"readers": [group] | null, "metadata": {}}',
+                                "description": 'JSON: {"readers": [group] | null, "metadata": {}, '
+                                '"bulk": false}; bulk lets other uploads go first',
                             },
                         },
                     }
@@ -117,8 +127,8 @@ def _take(here: Parts, collection: str, who: Principal, form: FormData) -> Job:
     most = here.settings.max_upload_bytes
     if len(data) > most:
         raise LimitExceeded(f"the file has {len(data):,} bytes; at most {most:,} are taken")
-    access = _access(form.get("options"))
-    readers = None if access.readers is None else frozenset(access.readers)
+    options = _options(form.get("options"))
+    readers = None if options.readers is None else frozenset(options.readers)
     name = str(form.get("name", file.filename or ""))
     return hand_in(
         here.attest,
@@ -128,13 +138,14 @@ def _take(here: Parts, collection: str, who: Principal, form: FormData) -> Job:
         name,
         data,
         readers=readers,
-        metadata=access.metadata,
+        metadata=options.metadata,
+        bulk=options.bulk,
     )
 
 
-def _access(options: Any) -> Access:
+def _options(options: Any) -> Options:
     try:
-        return Access.model_validate(json.loads(str(options)) if options else {})
+        return Options.model_validate(json.loads(str(options)) if options else {})
     except (ValueError, ValidationError) as exc:
         raise BadInput(f"'options' is not as described: {exc}") from exc
 
@@ -144,7 +155,9 @@ def document(id: str, who: Reader, here: Here) -> Shelf:
     with here.attest.store() as work:
         document = listed_for(work, id, who)
         jobs = (job for job in work.jobs.all(document.collection) if job.document == id)
-        return _shelf(work, document, next(jobs, None))
+        collection = work.collections.get(document.collection)
+        copies = copies_for(work, collection, who, id).get(id, ())
+        return _shelf(work, document, next(jobs, None), copies)
 
 
 @router.delete("/documents/{id}")

@@ -35,10 +35,17 @@ def job(id: str, who: Reader, here: Here) -> Job:
 
 @router.post("/jobs/{id}/retry")
 def retry(id: str, who: Writer, here: Here) -> Job:
-    """Try a failed or poisoned job again. With the broker down it waits for the sweep."""
+    """Try a failed, poisoned or cancelled job again. With the broker down the sweep sends it."""
     job = changes.retry_job(here.attest.store, who, id)
     try:
         here.queue.send(id)
     except BrokerUnavailable as exc:
         log.warning("job %s waits for the broker: %s", id, exc)
     return job
+
+
+@router.post("/jobs/{id}/cancel")
+def cancel(id: str, who: Writer, here: Here) -> Job:
+    """Call off a waiting or running job; an older version of the document stays. A worker that has
+    it stops at its next heartbeat."""
+    return changes.cancel_job(here.attest.store, who, id)

@@ -1,18 +1,21 @@
 """One page of a PDF or picture as PNG, drawn in a process of its own: an uploaded file is not
 trusted, and what it does to its reader must not reach the API.
 
-    python -m rag.api.page_image PAGE SCALE < file.pdf > page.png
+    python -m rag.api.page_image PAGE SCALE SIZE < boxes-as-json-and-file.pdf > page.png
 """
 
 from __future__ import annotations
 
 import io
+import json
 import math
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ingestion.parse.pictures import MEDIA_TYPES, frames, picture_format
+from rag.domain import Box
 from rag.errors import LimitExceeded, UnreadableDocument
 
 if TYPE_CHECKING:
@@ -28,13 +31,15 @@ def has_pages(media_type: str) -> bool:
     return media_type == "application/pdf" or media_type in MEDIA_TYPES
 
 
-def page_image(data: bytes, page: int, scale: float) -> bytes:
-    """PNG of `page` (from 1) with `scale` pixels a point. Raises UnreadableDocument,
-    LimitExceeded."""
-    command = [sys.executable, "-P", "-m", "rag.api.page_image", str(page), str(scale)]
+def page_image(data: bytes, page: int, scale: float, covered: Sequence[Box] = ()) -> bytes:
+    """PNG of `page` (from 1) with `scale` pixels a point, the boxes painted over. Raises
+    UnreadableDocument, LimitExceeded."""
+    boxes = json.dumps([(box.x0, box.y0, box.x1, box.y1) for box in covered])
+    request = [str(page), str(scale), str(len(boxes))]
+    command = [sys.executable, "-P", "-m", "rag.api.page_image", *request]
     try:
         done = subprocess.run(
-            command, input=data, capture_output=True, timeout=SECONDS, check=False
+            command, input=boxes.encode() + data, capture_output=True, timeout=SECONDS, check=False
         )
     except subprocess.TimeoutExpired as exc:
         raise LimitExceeded(f"page {page} took longer than {SECONDS} s to draw") from exc
@@ -44,14 +49,28 @@ def page_image(data: bytes, page: int, scale: float) -> bytes:
     return done.stdout
 
 
-def draw(data: bytes, page: int, scale: float) -> bytes:
-    image = _picture(data, page, scale) if picture_format(data) else _sheet(data, page, scale)
+def draw(
+    data: bytes,
+    page: int,
+    scale: float,
+    covered: Sequence[tuple[float, float, float, float]] = (),
+) -> bytes:
+    from PIL import ImageDraw
+
+    image, drawn = (_picture if picture_format(data) else _sheet)(data, page, scale)
+    if covered:
+        image = image.convert("RGB")
+        pen = ImageDraw.Draw(image)
+        for box in covered:
+            x0, y0, x1, y1 = (edge * drawn for edge in box)
+            pen.rectangle((x0 - 1, y0 - 1, x1 + 1, y1 + 1), fill=(0, 0, 0))
     out = io.BytesIO()
     image.save(out, "PNG")
     return out.getvalue()
 
 
-def _sheet(pdf: bytes, page: int, scale: float) -> Image:
+def _sheet(pdf: bytes, page: int, scale: float) -> tuple[Image, float]:
+    """The page, and its pixels a point."""
     import pypdfium2
 
     with pypdfium2.PdfDocument(pdf) as document:
@@ -59,16 +78,16 @@ def _sheet(pdf: bytes, page: int, scale: float) -> Image:
             raise UnreadableDocument(f"there are {len(document)} pages")
         sheet = document[page - 1]
         width, height = sheet.get_size()
-        image: Image = sheet.render(scale=_within(width, height, scale)).to_pil()
-        return image
+        drawn = _within(width, height, scale)
+        return sheet.render(scale=drawn).to_pil(), drawn
 
 
-def _picture(data: bytes, page: int, scale: float) -> Image:
+def _picture(data: bytes, page: int, scale: float) -> tuple[Image, float]:
     for number, (frame, points) in enumerate(frames(data), 1):
         if number == page:
             factor = _within(frame.width, frame.height, scale * points)
             size = max(1, round(frame.width * factor)), max(1, round(frame.height * factor))
-            return frame.convert("RGB").resize(size)
+            return frame.convert("RGB").resize(size), factor / points
     raise UnreadableDocument(f"there is no page {page}")
 
 
@@ -89,7 +108,8 @@ def _limit() -> None:
 def main() -> int:
     _limit()
     try:
-        drawn = draw(sys.stdin.buffer.read(), int(sys.argv[1]), float(sys.argv[2]))
+        boxes = json.loads(sys.stdin.buffer.read(int(sys.argv[3])))
+        drawn = draw(sys.stdin.buffer.read(), int(sys.argv[1]), float(sys.argv[2]), boxes)
     except Exception as exc:  # noqa: BLE001 - whatever it is, the parent says it
         print(f"{type(exc).__name__}: {exc}", file=sys.stderr)
         return 1

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from rag.bootstrap import Attest
     from rag.ports import UnitOfWork
 
-ENDED = (JobState.DONE, JobState.FAILED, JobState.POISONED)
+FAILED = (JobState.FAILED, JobState.POISONED, JobState.CANCELLED)
+ENDED = (JobState.DONE, *FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +151,7 @@ def _hand_in(
             _bytes(file.path, attest.settings.max_upload_bytes),
             readers=readers,
             metadata=dict(asked.metadata),
+            bulk=len(files) > 1,
         )
 
     handed = []
@@ -220,7 +222,7 @@ def _inside(work: UnitOfWork, around: Handed) -> list[Handed]:
 
 
 def _failed(handed: Handed) -> bool:
-    return handed.job is None or handed.job.state in (JobState.FAILED, JobState.POISONED)
+    return handed.job is None or handed.job.state in FAILED
 
 
 def _row(attest: Attest, handed: Handed) -> dict[str, Json]:

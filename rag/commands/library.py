@@ -9,10 +9,10 @@ from typing import Any
 from rag import changes
 from rag.commands.opening import acting, opened
 from rag.commands.terminal import Terminal
-from rag.domain import Document, Principal, Right
+from rag.domain import Document, Findings, PersonalPolicy, Principal, Right
 from rag.errors import BadInput, NotFound, UnknownDocument
 from rag.ports import UnitOfWork, readable
-from rag.reach import collection_for, document_for, documents_for, jobs_for
+from rag.reach import collection_for, copies_for, document_for, documents_for, jobs_for
 from rag.wire import Json, to_json
 
 
@@ -20,7 +20,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     families = {
         "collections": "list and make collections",
         "documents": "list documents",
-        "jobs": "list jobs",
+        "jobs": "list and cancel jobs",
     }
     verbs = {
         name: commands.add_parser(name, parents=[common], help=said).add_subparsers(
@@ -36,10 +36,24 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         "--grant", action="append", type=grant, default=[], metavar="GROUP=read|write|manage"
     )
     making.set_defaults(run=create_collection)
+    policy = verbs["collections"].add_parser(
+        "personal-data", parents=[common], help="what is done with personal data from now on"
+    )
+    policy.add_argument("name", metavar="NAME")
+    policy.add_argument("policy", choices=[each.value for each in PersonalPolicy])
+    policy.set_defaults(run=set_personal_policy)
+    one = verbs["documents"].add_parser("show", parents=[common], help="what was found in it")
+    one.add_argument("document", metavar="DOCUMENT", help="its name or id")
+    one.add_argument("--collection", metavar="NAME", help="where to look for a name")
+    one.set_defaults(run=show_document)
     for name, run in (("documents", list_documents), ("jobs", list_jobs)):
         shown = verbs[name].add_parser("list", parents=[common])
         shown.add_argument("--collection", required=True, metavar="NAME")
         shown.set_defaults(run=run)
+
+    cancelling = verbs["jobs"].add_parser("cancel", parents=[common])
+    cancelling.add_argument("job", metavar="JOB_ID")
+    cancelling.set_defaults(run=cancel)
 
     reading = commands.add_parser("text", parents=[common], help="a document's stored text")
     reading.add_argument("document", metavar="DOCUMENT_ID")
@@ -80,6 +94,52 @@ def create_collection(asked: argparse.Namespace, terminal: Terminal) -> int:
     return 0
 
 
+def set_personal_policy(asked: argparse.Namespace, terminal: Terminal) -> int:
+    with opened(asked) as attest:
+        policy = PersonalPolicy(asked.policy)
+        kept = changes.set_personal_policy(attest.store, acting(asked, attest), asked.name, policy)
+    terminal.result(
+        {"collection": to_json(kept)},
+        f"{kept.name}: personal data in what is handed in from now on: {policy.value}",
+    )
+    return 0
+
+
+def show_document(asked: argparse.Namespace, terminal: Terminal) -> int:
+    with opened(asked) as attest:
+        who = acting(asked, attest)
+        with attest.store() as work:
+            document = _find(work, who, asked, Right.READ)
+            row = _row(work, document)
+            version = work.documents.version(document.version) if document.version else None
+            collection = work.collections.get(document.collection)
+            copies = copies_for(work, collection, who, document.id).get(document.id, ())
+    findings = version.findings if version else None
+    said = row | {"findings": to_json(findings), "copies": to_json(copies)}
+    lines = [f"{document.name}  ({row['chunks'] or 'no'} chunks)", *told(findings)]
+    lines += [f"{copy.sameness.value} ({copy.share:.0%}): {copy.name}" for copy in copies]
+    terminal.result({"document": said}, "\n".join(lines))
+    return 0
+
+
+def told(findings: Findings | None) -> list[str]:
+    if findings is None:
+        return ["not examined: it was taken in before texts were"]
+    places = [
+        f"  {one.kind.value}: {one.detail}, characters {one.start} to {one.end}"
+        + (f", page {one.page}" if one.page is not None else "")
+        for one in findings.places
+    ]
+    surprise = "" if findings.surprise is None else f", {findings.surprise} bits a letter"
+    counts = ", ".join(f"{n} {kind}" for kind, n in findings.personal.items()) or "none"
+    return [
+        f"language: {findings.language or 'not told'}{surprise}",
+        f"personal data: {counts} (policy: {findings.policy.value})",
+        f"like instructions to the model: {findings.instructions}; noise: {findings.noise}",
+        *places,
+    ]
+
+
 def list_documents(asked: argparse.Namespace, terminal: Terminal) -> int:
     with opened(asked) as attest:
         who = acting(asked, attest)
@@ -111,8 +171,17 @@ def list_jobs(asked: argparse.Namespace, terminal: Terminal) -> int:
         with attest.store() as work:
             collection = collection_for(work, asked.collection, who, Right.READ)
             jobs = jobs_for(work, collection, who, work.jobs.all(collection.id))
-    lines = [f"{job.id}  {job.state.value:<8} {job.progress:4.0%}  {job.name}" for job in jobs]
+    lines = [f"{job.id}  {job.state.value:<9} {job.progress:4.0%}  {job.name}" for job in jobs]
     terminal.result({"jobs": to_json(jobs)}, "\n".join(lines) or "no jobs")
+    return 0
+
+
+def cancel(asked: argparse.Namespace, terminal: Terminal) -> int:
+    """Of a waiting or running job; an older version of the document stays."""
+    with opened(asked) as attest:
+        who = acting(asked, attest)
+        job = changes.cancel_job(attest.store, who, asked.job)
+    terminal.result({"job": to_json(job)}, f"cancelled {job.name}")
     return 0
 
 

@@ -23,7 +23,7 @@ from rag.store.transaction import Transaction
 @dataclass(frozen=True, slots=True)
 class Upload:
     """`readers` and `metadata` None: as the document has them (nothing, when it is new). `parent`
-    is the document that a new one lies in."""
+    is the document that a new one lies in. `bulk`: those that a person waits for go first."""
 
     name: str
     sha256: str
@@ -31,6 +31,7 @@ class Upload:
     readers: frozenset[str] | None
     metadata: Mapping[str, MetadataValue] | None
     parent: str | None = None
+    bulk: bool = False
 
 
 def accept(tx: Transaction, collection: str, upload: Upload) -> JobRow:
@@ -45,6 +46,7 @@ def accept(tx: Transaction, collection: str, upload: Upload) -> JobRow:
     waiting = _newest_waiting(session, document.id)
     if waiting is not None and waiting.sha256 == upload.sha256:
         waiting.readers, waiting.given = _wanted(upload, waiting.readers, waiting.given)
+        waiting.bulk = waiting.bulk and upload.bulk
         session.flush()
         return waiting
     live = _live(session, document.id)
@@ -139,6 +141,7 @@ def _queued(
         size=upload.size,
         readers=document.readers if given is None else readers,
         given=document.given if given is None else given,
+        bulk=upload.bulk,
         state=JobState.QUEUED.value,
         attempts=0,
         step="",

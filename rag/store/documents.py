@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Select, and_, select
 
-from rag.domain import Block, Document, Job, MetadataValue, Version
+from rag.domain import Block, Copy, Document, Findings, Job, MetadataValue, Version
 from rag.errors import Conflict, Corrupt, UnknownDocument
 from rag.ports import Publication
 from rag.store.accept import Upload, accept
 from rag.store.access import change_access, end_document
 from rag.store.checked import checked_groups, checked_metadata, checked_name
+from rag.store.copies import copies
 from rag.store.generations import locked
 from rag.store.jobs import job_noun
 from rag.store.publish import publish
@@ -33,8 +34,10 @@ class SqlDocuments:
         size: int,
         readers: frozenset[str] | None = None,
         metadata: Mapping[str, MetadataValue] | None = None,
+        *,
+        bulk: bool = False,
     ) -> Job:
-        upload = Upload(name, sha256, size, readers, metadata)
+        upload = Upload(name, sha256, size, readers, metadata, bulk=bulk)
         return job_noun(accept(self._tx, collection, upload))
 
     def publish(self, job: str, worker: str, publication: Publication) -> int:
@@ -82,6 +85,9 @@ class SqlDocuments:
         if items is None:
             raise Corrupt(f"version {version} has no blocks row; ingest its document again")
         return [from_json(Block, item) for item in items]
+
+    def copies(self, collection: str, document: str | None = None) -> Mapping[str, Sequence[Copy]]:
+        return copies(self._tx.read(), collection, document)
 
     def delete(self, id: str) -> int:
         owner, document = self._held(id)
@@ -161,4 +167,5 @@ def _version_noun(row: VersionRow) -> Version:
         born=row.born,
         died=row.died,
         created=row.created,
+        findings=None if row.findings is None else from_json(Findings, row.findings),
     )

@@ -18,7 +18,9 @@ _ERROR_LENGTH = 2_000
 
 
 class SqlJobs:
-    """`max_attempts` leases may be taken of one job; the next attempt poisons it.
+    """A job is poisoned by the lease after its `max_attempts`th attempt, where that one is known to
+    have ended by the document's fault, and after twice as many where its worker was lost each time
+    and nobody saw why.
 
     `lease` must be committed whatever it returns: None may mean that it marked the job poisoned.
     """
@@ -56,6 +58,21 @@ class SqlJobs:
         found = {row[0]: row[1] for row in self._tx.read().execute(query)}
         return {state: found.get(state.value, 0) for state in JobState}
 
+    def first(self, named: str) -> str:
+        session = self._tx.read()
+        row = session.scalar(select(JobRow).where(JobRow.id == named))
+        due = row is not None and _free(row, self._tx.now())
+        if row is not None and due and not row.bulk:
+            return named
+        # one that was tried waits for its own message: put back again and again, it would be in
+        # the way of all others
+        untried = select(JobRow.id).where(
+            JobRow.state == JobState.QUEUED.value, JobRow.attempts == 0, JobRow.error == ""
+        )
+        if due:
+            untried = untried.where(JobRow.bulk.is_(False))
+        return session.scalar(untried.order_by(JobRow.bulk, JobRow.number).limit(1)) or named
+
     def lease(self, id: str, worker: str, seconds: float) -> Job | None:
         session = self._tx.write()
         row = held_job(session, id)
@@ -63,7 +80,8 @@ class SqlJobs:
         if row is None or not _free(row, now):
             return None
         row.updated = now
-        if row.attempts >= self._max_attempts:
+        lost = row.state == JobState.RUNNING  # else the attempt's own worker put it back
+        if row.attempts >= self._max_attempts * (1 + lost):
             _end(row, JobState.POISONED, _poison(row), now)
         else:
             row.state = JobState.RUNNING.value
@@ -107,14 +125,29 @@ class SqlJobs:
         row = held_job(session, id)
         if row is None:
             raise NotFound(f"there is no job {id!r:.100}")
-        if row.state not in (JobState.FAILED, JobState.POISONED):
-            raise Conflict(f"the job of {row.name!r} is {row.state}; only a failed one is retried")
+        if row.state not in (JobState.FAILED, JobState.POISONED, JobState.CANCELLED):
+            raise Conflict(
+                f"the job of {row.name!r} is {row.state}; only a failed or cancelled one is retried"
+            )
         later = exists().where(JobRow.document == row.document, JobRow.number > row.number)
         gone = exists().where(DocumentRow.id == row.document, DocumentRow.gone.is_not(None))
         if session.scalar(select(or_(later, gone))):
             raise Conflict(f"{row.name!r} was uploaded again or deleted since; upload it again")
         _end(row, JobState.QUEUED, "", self._tx.now())
         row.attempts, row.progress, row.step = 0, 0.0, ""
+        row.bulk = False  # somebody waits for it now
+        session.flush()
+        return job_noun(row)
+
+    def cancel(self, id: str, user: str) -> Job:
+        """Raises NotFound; Conflict when the job has ended."""
+        session = self._tx.write()
+        row = held_job(session, id)
+        if row is None:
+            raise NotFound(f"there is no job {id!r:.100}")
+        if row.state not in WAITING:
+            raise Conflict(f"the job of {row.name!r} is {row.state}; there is nothing to cancel")
+        _end(row, JobState.CANCELLED, f"cancelled by {user}", self._tx.now())
         session.flush()
         return job_noun(row)
 
@@ -127,7 +160,7 @@ class SqlJobs:
         job = aliased(JobRow)
         expired = and_(job.state == JobState.RUNNING.value, job.lease_until <= self._tx.now())
         query = select(job.id).where(or_(job.state == JobState.QUEUED.value, expired))
-        return list(session.scalars(query.order_by(job.number)))
+        return list(session.scalars(query.order_by(job.bulk, job.number)))
 
 
 def held_job(session: Session, id: str) -> JobRow | None:
@@ -157,6 +190,7 @@ def job_noun(row: JobRow) -> Job:
         generation=row.generation,
         created=row.created,
         updated=row.updated,
+        bulk=row.bulk,
     )
 
 

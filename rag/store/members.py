@@ -54,6 +54,7 @@ def take_members(
             None if kept else readers,
             None if kept else row.given,
             row.document,
+            bulk=True,
         )
         accept(tx, row.collection, upload)
 

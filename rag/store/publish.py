@@ -14,6 +14,7 @@ from rag.domain import JobState
 from rag.errors import Conflict, Corrupt, NotFound
 from rag.ports import Publication
 from rag.prompt import shown_text
+from rag.resemblance import bands
 from rag.store.access import end_live
 from rag.store.checked import checked_metadata
 from rag.store.generations import locked, next_generation
@@ -21,6 +22,7 @@ from rag.store.jobs import held_by, held_job
 from rag.store.members import take_members
 from rag.store.tables import (
     CHUNKS,
+    BandRow,
     BlocksRow,
     CollectionRow,
     DocumentRow,
@@ -142,6 +144,8 @@ def _insert_version(
             text_blob=publication.text_blob,
             layout_blob=publication.layout_blob,
             own=own,
+            findings=None if publication.findings is None else to_json(publication.findings),
+            signature=publication.signature,
             chunks=len(publication.chunks),
             born=generation,
             died=died,
@@ -151,6 +155,9 @@ def _insert_version(
     session.flush()
     blocks = [to_json(block) for block in publication.blocks]
     session.execute(insert(BlocksRow), [{"version": publication.version, "items": blocks}])
+    shared = {"version": publication.version, "collection": row.collection}
+    if found := [shared | {"band": band} for band in bands(publication.signature)]:
+        session.execute(insert(BandRow), found)
     return own
 
 

@@ -26,6 +26,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -127,7 +128,8 @@ class DocumentRow(Base):
 
 
 class VersionRow(Base):
-    """`own` is the metadata found in the file. Live while `died` is empty."""
+    """`own` is the metadata found in the file. Live while `died` is empty. `findings` and
+    `signature` are empty for what was taken in before texts were examined."""
 
     __tablename__ = "versions"
     __table_args__ = (
@@ -140,6 +142,8 @@ class VersionRow(Base):
             postgresql_where=text("died IS NULL"),
         ),
         CheckConstraint("died IS NULL OR died >= born", name="lifetime"),
+        Index("ix_versions_collection_sha256", "collection", "sha256"),
+        Index("ix_versions_collection_text_blob", "collection", "text_blob"),
     )
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
@@ -155,10 +159,26 @@ class VersionRow(Base):
     text_blob: Mapped[str] = mapped_column(Sha256)
     layout_blob: Mapped[str | None] = mapped_column(Sha256)
     own: Mapped[dict[str, Any]] = mapped_column("metadata", Json)
+    findings: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    signature: Mapped[bytes | None] = mapped_column(LargeBinary)
     chunks: Mapped[int]
     born: Mapped[int] = mapped_column(BigInteger)
     died: Mapped[int | None] = mapped_column(BigInteger)
     created: Mapped[datetime] = mapped_column(Instant)
+
+
+class BandRow(Base):
+    """What the versions of a collection that are nearly the same have in common, see
+    `rag.resemblance.bands`."""
+
+    __tablename__ = "bands"
+    __table_args__ = (Index("ix_bands_collection_band", "collection", "band"),)
+
+    version: Mapped[str] = mapped_column(
+        Id, ForeignKey("versions.id", ondelete="CASCADE"), primary_key=True
+    )
+    band: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    collection: Mapped[str] = _collection()
 
 
 class BlocksRow(Base):
@@ -219,11 +239,13 @@ CHUNKS: Final[Table] = Base.metadata.tables["chunks"]  # for statements over man
 
 class JobRow(Base):
     """`number` is the order of acceptance: of two uploads of one document the later one wins.
-    `readers` and `given` are what the uploader wants the document to have."""
+    `readers` and `given` are what the uploader wants the document to have. Whoever has `bulk` lets
+    those go first that a person waits for."""
 
     __tablename__ = "jobs"
     __table_args__ = (
         Index("ix_jobs_state_lease_until", "state", "lease_until"),
+        Index("ix_jobs_state_bulk_number", "state", "bulk", "number"),
         Index("ix_jobs_document_number", "document", "number"),
         Index("ix_jobs_collection_number", "collection", "number"),
         CheckConstraint("progress >= 0 AND progress <= 1", name="progress"),
@@ -239,6 +261,7 @@ class JobRow(Base):
     size: Mapped[int] = mapped_column(BigInteger)
     readers: Mapped[list[str] | None] = mapped_column(Json)
     given: Mapped[dict[str, Any]] = mapped_column("metadata", Json)
+    bulk: Mapped[bool] = mapped_column(default=False, server_default=false())
     state: Mapped[str] = mapped_column(String(16))
     attempts: Mapped[int] = mapped_column(default=0)
     step: Mapped[str] = mapped_column(Text, default="")

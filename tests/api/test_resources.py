@@ -227,6 +227,18 @@ def test_a_failed_job_is_tried_again(house: House, signed_in: As, queue: Sent) -
     assert queue.jobs == [house.failed.id]
 
 
+def test_a_job_is_cancelled_once(house: House, signed_in: As) -> None:
+    wim = signed_in("wim")
+    job = wim.upload(NAME, "new.md", b"# New words")
+    cancelled = wim.cancel(job.id)
+    assert (cancelled.state, cancelled.error) == (JobState.CANCELLED, "cancelled by wim")
+    with pytest.raises(Conflict, match="nothing to cancel"):
+        wim.cancel(job.id)
+    again = wim.upload(NAME, "new.md", b"# New words")
+    assert again.id != job.id
+    assert again.state is JobState.QUEUED
+
+
 def test_runs(house: House, signed_in: As) -> None:
     rae = signed_in("rae")
     (run,) = rae.runs()

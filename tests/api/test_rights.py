@@ -80,6 +80,7 @@ ROUTES = [
     Route("GET", "/versions/{id}/pages/{page}/image", READ),
     Route("GET", "/jobs/{id}", READ),
     Route("POST", "/jobs/{id}/retry", WRITE),
+    Route("POST", "/jobs/{id}/cancel", WRITE),
     Route("GET", "/answers/{id}", MANAGE),  # another one's
     Route("GET", "/answers/{id}/explanation", MANAGE),
     Route("POST", "/answers/{id}/replay", MANAGE),

@@ -44,6 +44,19 @@ def test_text_is_printed_letter_for_letter(attest: Attest, furnished: House) -> 
     assert (foreign.code, foreign.json["error"]) == (1, "unknown_document")
 
 
+def test_a_collections_policy_for_personal_data(attest: Attest) -> None:
+    kept = attest("collections", "personal-data", NAME, "refuse").json["collection"]
+    assert kept["settings"] == {"personal_data": "refuse"}
+    assert attest("collections", "personal-data", NAME, "maybe").code == 2
+
+
+def test_show_a_document(attest: Attest, furnished: House) -> None:
+    shown = attest("documents", "show", "leave.md", "--collection", NAME).json["document"]
+    assert (shown["document_id"], shown["copies"]) == (furnished.open.id, [])
+    plain = attest("documents", "show", furnished.open.id, as_json=False).out
+    assert "not examined" in plain
+
+
 @pytest.mark.parametrize("by", ["id", "name"])
 def test_delete(attest: Attest, furnished: House, by: str) -> None:
     document = furnished.open.id if by == "id" else "leave.md"

@@ -731,9 +731,30 @@ def test_a_lease_is_held_by_one(store: SqlStore, clock: Ticker) -> None:
         assert unit.jobs.get(job.id).state == JobState.RUNNING
 
 
-def test_a_document_that_kills_its_worker_is_poisoned(store: SqlStore, clock: Ticker) -> None:
+def test_three_attempts_that_ended_by_the_documents_fault_poison_it(store: SqlStore) -> None:
     job = accept(store, collection(store), "a.txt", "x")
     for attempt in (1, 2, 3):
+        taken = lease(store, job.id, "w1", 60)
+        assert taken is not None
+        assert taken.attempts == attempt
+        with store() as unit:
+            unit.jobs.heartbeat(job.id, "w1", 60, "parse", 0.1)
+            unit.jobs.release(job.id, "w1", "its process was killed", counted=True)
+            unit.commit()
+    assert lease(store, job.id, "w1", 60) is None
+    with store() as unit:
+        end = unit.jobs.get(job.id)
+        assert unit.jobs.due() == []
+    assert (end.state, end.attempts) == (JobState.POISONED, 3)
+    assert "'parse': its process was killed" in end.error
+
+
+def test_a_document_whose_workers_are_lost_is_poisoned_later(
+    store: SqlStore, clock: Ticker
+) -> None:
+    """Somebody else may have killed them; but nothing goes round for ever."""
+    job = accept(store, collection(store), "a.txt", "x")
+    for attempt in range(1, 7):
         taken = lease(store, job.id, "w1", 60)
         assert taken is not None
         assert taken.attempts == attempt
@@ -745,7 +766,7 @@ def test_a_document_that_kills_its_worker_is_poisoned(store: SqlStore, clock: Ti
     with store() as unit:
         end = unit.jobs.get(job.id)
         assert unit.jobs.due() == []
-    assert (end.state, end.attempts) == (JobState.POISONED, 3)
+    assert (end.state, end.attempts) == (JobState.POISONED, 6)
     assert "'parse'" in end.error
     with store() as unit:
         again = unit.jobs.retry(job.id)

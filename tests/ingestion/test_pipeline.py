@@ -74,7 +74,13 @@ def test_the_log_says_where_the_time_went(
         work_off(attest, queue)
     (line,) = [record.getMessage() for record in caplog.records]
     told = line.partition("generation 1; seconds: ")[2].split(", ")
-    assert [each.split()[0] for each in told] == ["parsing", "chunking", "embedding", "committing"]
+    assert [each.split()[0] for each in told] == [
+        "parsing",
+        "examining",
+        "chunking",
+        "embedding",
+        "committing",
+    ]
     assert all(float(each.split()[1]) >= 0 for each in told)
 
 
@@ -259,29 +265,52 @@ run_job(attest, sys.argv[2], "killed")
 """
 
 
+def killed_worker(attest: Attest, job: str) -> None:
+    """A worker dies in the middle of the job, and its lease runs out."""
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(attest.settings.data), job],
+        cwd=Path(__file__).parents[2],
+        check=False,
+    )
+    assert killed.returncode == -9
+    until = time.monotonic() + 30
+    while job not in _due(attest) and time.monotonic() < until:
+        time.sleep(0.1)
+
+
 def test_a_document_that_kills_its_worker_is_poisoned(
     attest: Attest, queue: RememberingQueue
 ) -> None:
     job = upload(attest, queue, WHO, "handbook", "guide.md", GUIDE)
+    killed_worker(attest, job.id)
+    alone = []
+
+    def killed_alone(job: str, worker: str) -> str:
+        alone.append(job)
+        return "was killed by SIGSEGV"
+
     for _ in range(2):
-        killed = subprocess.run(
-            [sys.executable, "-c", KILLED, str(attest.settings.data), job.id],
-            cwd=Path(__file__).parents[2],
-            check=False,
-        )
-        assert killed.returncode == -9
-        until = time.monotonic() + 30
-        while job.id not in _due(attest) and time.monotonic() < until:
-            time.sleep(0.1)  # until the lease has run out
-    run_job(attest, job.id, "next")
+        run_job(attest, job.id, "watcher", run_sandboxed, queue, killed_alone)
     poisoned = job_of(attest, job.id)
     assert (poisoned.state, poisoned.attempts) == (JobState.POISONED, 2)
-    assert _due(attest) == []
+    assert poisoned.error.endswith("its process, in which it ran alone, was killed by SIGSEGV")
+    assert (alone, _due(attest)) == ([job.id], [])
     with attest.store() as work:
         work.jobs.retry(job.id)
         work.commit()
     run_job(attest, job.id, "next", run_sandboxed)
     assert indexed_names(attest) == ["guide.md"]
+
+
+def test_workers_killed_by_others_do_not_poison_a_document(
+    attest: Attest, queue: RememberingQueue
+) -> None:
+    job = upload(attest, queue, WHO, "handbook", "guide.md", GUIDE)
+    for _ in range(attest.settings.max_attempts + 1):
+        killed_worker(attest, job.id)
+    run_job(attest, job.id, "next")
+    done = job_of(attest, job.id)
+    assert (done.state, done.attempts) == (JobState.DONE, 4)
 
 
 def _due(attest: Attest) -> list[str]:
