@@ -30,7 +30,7 @@ def on_servers(data: Path, request: pytest.FixtureRequest, monkeypatch: pytest.M
 def test_each_process_has_its_own_by_default(attest: Attest) -> None:
     shown = attest("index", "status")
     assert (shown.code, shown.json) == (0, {"engine": "embedded", "collections": []})
-    assert "in memory" in attest("index", "status", as_json=False).out
+    assert "an index of its own" in attest("index", "status", as_json=False).out
     refused = attest("index", "rebuild", NAME)
     assert (refused.code, refused.json["error"]) == (1, "bad_input")
     assert "restart" in refused.err

@@ -181,9 +181,9 @@ def test_a_source_removed_while_it_syncs(
     id = origins.add(FOLDER, str(folder))
     accepted, calls = bring.accepted, []
 
-    def meanwhile(*arguments: object) -> object:
+    def meanwhile(*arguments: object, bulk: bool) -> object:
         calls.append(1)
-        return accepted(*arguments)  # type: ignore[arg-type]
+        return accepted(*arguments, bulk=bulk)  # type: ignore[arg-type]
 
     put = type(origins.attest.blobs).put
 
