@@ -22,6 +22,7 @@ from benchmarks.running import NotUp
 
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 READY_WITHIN = 300.0
+GONE_WITHIN = 10.0
 
 
 class RabbitMQ:
@@ -83,6 +84,9 @@ class RabbitMQ:
             with suppress(ProcessLookupError):
                 os.killpg(self._script.pid, signal.SIGKILL)
             self._script.wait()
+        until = time.monotonic() + GONE_WITHIN
+        while self.answers() and time.monotonic() < until:  # the system takes a moment to bury it
+            time.sleep(0.02)
 
     def answers(self) -> bool:
         with socket.socket() as probe:
