@@ -101,6 +101,11 @@ PIECES = st.sampled_from(
 )
 
 
+def test_numbers_that_stand_right_beside_each_other_are_all_found() -> None:
+    found = personal("DE89370400440532013000" * 9, "")
+    assert [(one.start, one.end) for one in found] == [(22 * n, 22 * n + 22) for n in range(9)]
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.lists(PIECES | st.text(max_size=8), max_size=12))
 def test_masking_keeps_every_other_character_where_it_was(pieces: list[str]) -> None:
