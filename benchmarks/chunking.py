@@ -29,7 +29,7 @@ from rag.index.dense import DenseLeg
 from rag.index.mask import Mask
 from rag.index.ranked import Ranked
 from rag.index.tantivy_lexical import TantivyLexical
-from rag.index.terms import HEADINGS
+from rag.index.terms import weighted
 
 SHAPES = ((90, 0), (120, 0), (180, 0), (180, 20), (180, 40), (240, 0), (240, 40))
 DEPTH, DENSE_WEIGHT = 50, 0.5
@@ -129,12 +129,7 @@ def searched(
     rows = list(chunks)
     lexical, dense = TantivyLexical(), DenseLeg(embedder.dimension)
     above = [len(text) - len(each.text) for (_, each), text in chunks.items()]
-    lexical.add(
-        [
-            analyse(text[:own]) * HEADINGS + analyse(text[own:])
-            for text, own in zip(chunks.values(), above, strict=True)
-        ]
-    )
+    lexical.add([weighted(text, own) for text, own in zip(chunks.values(), above, strict=True)])
     lexical.show()
     dense.extend(embed_cached(list(chunks.values()), embedder, cache))
     vectors = embed_cached([question for question, _ in asked], embedder, cache)

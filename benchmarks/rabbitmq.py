@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from benchmarks.running import NotUp
+from benchmarks.running import NotUp, free_port
 
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 READY_WITHIN = 300.0
@@ -29,7 +29,7 @@ class RabbitMQ:
     """`with RabbitMQ() as server:` it answers at `server.url`. Entering and `start` raise NotUp."""
 
     def __init__(self) -> None:
-        self._port, self._distribution = _free_port(), _free_port()
+        self._port, self._distribution = free_port(), free_port()
         self.url = f"amqp://guest:guest@127.0.0.1:{self._port}//"
         self._folder: Path | None = None
         self._script: subprocess.Popen[bytes] | None = None
@@ -110,9 +110,3 @@ class RabbitMQ:
             "RABBITMQ_PID_FILE": f"{folder}/server.pid",
             "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/plugins",
         }
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

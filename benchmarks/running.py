@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -70,3 +71,10 @@ def up(data: Path) -> Iterator[Running]:
         finally:
             process.terminate()
             process.wait(STOP_WITHIN)
+
+
+def free_port() -> int:
+    """One that nobody listened at a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -30,9 +30,10 @@ from eval.progress import Progress, stderr_lines
 from eval.samples import load
 from eval.scorers.retrieval import ndcg_at
 from eval.tuning.licence import licence_beside
+from models.card import CARD
 from models.embedder import SentenceEmbedder
 from models.manifest import sha256_of
-from models.reranker import CARD, QUESTION, WEIGHTS, TokenEncoder
+from models.reranker import QUESTION, WEIGHTS, TokenEncoder
 from models.token_match import TokenMatch
 from models.training.reranker import Group, RerankPlan, fit
 from rag.ports import Vectors

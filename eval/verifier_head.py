@@ -26,10 +26,11 @@ from safetensors.numpy import save_file
 from eval.pairs import Pair, best_of_groups, load_pairs
 from eval.scorers.ranking import auroc, balanced_accuracy
 from eval.vectors import embed_cached
+from models.card import CARD
 from models.embedder import SentenceEmbedder
 from models.manifest import sha256_of
 from models.training.verifier import HeadPlan, fit
-from models.verifier import CARD, WEIGHTS, probabilities
+from models.verifier import WEIGHTS, probabilities
 from rag import similarity
 from rag.errors import BadSamples
 from rag.features import features

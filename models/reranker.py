@@ -8,13 +8,13 @@ vectors (`models.token_match`) is shipped. Knows nothing of where passages come 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from models.card import Values, read_card
 from models.errors import UnsupportedCheckpoint, WeightsCorrupt, WeightsMissing
 from models.manifest import sha256_of
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from models.token_match import TokenMatch
 
-WEIGHTS, CARD = "match.safetensors", "card.json"
+WEIGHTS = "match.safetensors"
 QUESTION, PASSAGE = 64, 256  # tokens read of each, special ones included
 BATCH = 8  # texts; more are no quicker on a CPU, and wait longer for the lock
 
@@ -111,15 +111,11 @@ class TokenReader:
         self._folder, self._base, self._device = folder, base, device
 
     @cached_property
-    def card(self) -> dict[str, Any]:
-        path = self._folder / CARD
-        if not path.is_file():
-            raise WeightsMissing(f"{self._folder} holds no reranker ({CARD} is missing)")
-        try:
-            card: dict[str, Any] = json.loads(path.read_text("utf-8"))
-            return card | {"embedder": str(card["embedder"]), "sha256": str(card["sha256"])}
-        except (ValueError, KeyError, TypeError) as exc:
-            raise WeightsCorrupt(f"{path} cannot be read: {exc}") from exc
+    def card(self) -> Values:
+        def typed(card: Values) -> Values:
+            return {"embedder": str(card["embedder"]), "sha256": str(card["sha256"])}
+
+        return read_card(self._folder, "reranker", typed)
 
     @property
     def identity(self) -> str:

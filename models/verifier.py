@@ -6,21 +6,20 @@ and torch need not be there.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from models.errors import WeightsCorrupt, WeightsMissing
+from models.card import Values, read_card
+from models.errors import WeightsCorrupt
 from models.manifest import sha256_of
 
-WEIGHTS, CARD = "head.safetensors", "card.json"
+WEIGHTS = "head.safetensors"
 CUT = 0.6  # the score at the probability where labelled pairs were told apart best
 
 Array = NDArray[np.float64]
@@ -34,15 +33,11 @@ class VerifierHead:
         self._folder = folder
 
     @cached_property
-    def card(self) -> dict[str, Any]:
-        path = self._folder / CARD
-        if not path.is_file():
-            raise WeightsMissing(f"{self._folder} holds no verifier ({CARD} is missing)")
-        try:
-            card: dict[str, Any] = json.loads(path.read_text("utf-8"))
-            return card | {"inputs": tuple(card["inputs"]), "cut": float(card["cut"])}
-        except (ValueError, KeyError, TypeError) as exc:
-            raise WeightsCorrupt(f"{path} cannot be read: {exc}") from exc
+    def card(self) -> Values:
+        def typed(card: Values) -> Values:
+            return {"inputs": tuple(card["inputs"]), "cut": float(card["cut"])}
+
+        return read_card(self._folder, "verifier", typed)
 
     @property
     def identity(self) -> str:

@@ -59,8 +59,8 @@ class TantivyLexical:
         try:
             for tokens, own in zip_longest(rows, labels, fillvalue=()):
                 document = tantivy.Document()
-                # A Python int through Document(position=...) would kill the writer thread: its
-                # type is guessed, and a guess other than the schema's is fatal to tantivy.
+                # The type of a Python int through Document(position=...) would be guessed, and a
+                # value of another type than the schema's is lost, or kills the writer.
                 document.add_integer("position", self._added)
                 document.add_text("tokens", " ".join(tokens))
                 for label in own:

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from models import errors
+from models.card import CARD
 from models.embedder import SentenceEmbedder
 from models.errors import UnsupportedCheckpoint, WeightsCorrupt, WeightsMissing
-from models.reranker import CARD, PASSAGE, QUESTION, WEIGHTS, TokenEncoder, TokenReader
+from models.reranker import PASSAGE, QUESTION, WEIGHTS, TokenEncoder, TokenReader
 
 SHIPPED = Path(errors.__file__).parent / "rerankers" / "minilm-tokens-1"
 QUESTION_TEXT = "How long may I stay away without a doctor's note?"

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
+from models.card import CARD
 from models.errors import WeightsCorrupt, WeightsMissing
 from models.manifest import sha256_of
 from models.training.verifier import HeadPlan, fit
-from models.verifier import CARD, CUT, WEIGHTS, VerifierHead, probabilities, scaled
+from models.verifier import CUT, WEIGHTS, VerifierHead, probabilities, scaled
 
 
 def rows(n: int = 400, seed: int = 0) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
