@@ -89,8 +89,8 @@ class EmbeddedIndex:
         held = self._held
         at = held.generation
         with self._asking() as chunks:
-            same = held.mark == chunks.mark(self._collection, at)
             news = chunks.news(self._collection, at)
+        same = held.mark == news.mark
         many = news.generation > at > 0 and not news.ended and news.born > self._sizes.at_once
         if same and many:
             self._apply_later().join(_PATIENCE)

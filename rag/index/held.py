@@ -100,11 +100,8 @@ class Held:
         )
 
     def hits(self, ranked: Ranked, leg: Leg) -> list[Hit]:
-        found = zip(ranked.positions.tolist(), ranked.scores.tolist(), strict=True)
-        return [
-            Hit(self.rows.chunk(position), score, rank, leg)
-            for rank, (position, score) in enumerate(found, start=1)
-        ]
+        found = zip(self.rows.chunks_at(ranked.positions), ranked.scores.tolist(), strict=True)
+        return [Hit(chunk, score, rank, leg) for rank, (chunk, score) in enumerate(found, start=1)]
 
     def close(self) -> None:
         if self._working is not None:
