@@ -69,7 +69,8 @@ class EmbeddedIndex:
         self._thread: threading.Thread | None = None  # applies many new rows
         self._upkeep: Upkeep | None = None
         if folder is not None and lexical == "tantivy":
-            self._upkeep = Upkeep(store, collection_id, folder, dimension, sizes, self._adopt, make)
+            own = (store, collection_id, folder, dimension, sizes)
+            self._upkeep = Upkeep(*own, self._adopt, self.compact, make)
         self._held = self._empty()
 
     def _empty(self) -> Held:
@@ -110,12 +111,13 @@ class EmbeddedIndex:
             self._replace(self._empty())
 
     def compact(self) -> Standing:
-        """Leave out every row that has ended, from the files as well: what a purge calls once the
-        rows are gone from the store. Older generations cannot be searched afterwards."""
+        """Leave out every row that has ended, from the files as well, once a purge has taken the
+        rows from the store; the background does so by itself. Questions go on beside it. Older
+        generations cannot be searched afterwards."""
         generation = self._catch_up_now()
         if self._held.snapshot is None or self._upkeep is None:
-            self.forget()
-            self._catch_up_now()
+            with self._applying:
+                self._begin()
         else:
             self._upkeep.compact(generation)
             self._upkeep.sweep(self._held.working)
