@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from itertools import zip_longest
@@ -67,6 +68,7 @@ class TantivyLexical:
                     document.add_text("labels", label)
                 self._writer.add_document(document)
                 self._added += 1
+                time.sleep(0)  # lets questions in
             self._writer.commit()
         except _FOREIGN as exc:
             raise IndexUnavailable(
