@@ -18,32 +18,26 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence, Set
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Sequence
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-import psutil
 
 from benchmarks.collection import CHUNKS, FEW, HALF, Real, fill, grow, real
 from benchmarks.machine import machine
+from benchmarks.searcher import CANDIDATES, EMBEDDER, Searcher, memory
 from eval.progress import stderr_lines
 from models.embedder import SentenceEmbedder
 from rag.domain import LOCAL_GROUP, Filter
-from rag.fuse import convex
 from rag.index.dense import products
 from rag.index.embedded import EmbeddedIndex
 from rag.indexing import Builder
-from rag.ports import Vectors
-from rag.retrieve import retrieve
-from rag.store.unit import SqlStore, open_store
+from rag.store.unit import open_store
 from rag.words import Words
 
-EMBEDDER = "benchmark"
 FILTERS = {"2%": {FEW}, "50%": {LOCAL_GROUP}, "all": {FEW, HALF, LOCAL_GROUP}}
-CANDIDATES, AT = 50, 10
+AT = 10
 NEW = 1_000  # rows of the catch-up
 
 
@@ -90,48 +84,6 @@ def prepare(path: Path, known: Real, rows: int) -> None:
     made = time.perf_counter() - started - filled
     found = {"collection": collection, "filled s": round(filled), "snapshot s": round(made)}
     path.with_suffix(".json").write_text(json.dumps(found))
-
-
-@dataclass
-class Searcher:
-    """The search as a process that answers has it, over vectors that were made before."""
-
-    store: SqlStore
-    index: EmbeddedIndex
-    collection: str
-    known: Real
-    words: Words = field(default_factory=Words)
-    identity: str = EMBEDDER
-    max_tokens: int = 512
-
-    def __post_init__(self) -> None:
-        self._vectors = dict(zip(self.known.questions, self.known.asked, strict=True))
-        self.dimension = self.known.vectors.shape[1]
-
-    def count_tokens(self, text: str) -> int:
-        return len(text.split())
-
-    def embed(self, texts: Sequence[str]) -> Vectors:
-        return np.stack([self._vectors[text] for text in texts])
-
-    def ask(self, at: int, groups: Set[str]) -> dict[str, float]:
-        """Milliseconds of one question, by stage."""
-        began, had = time.perf_counter(), time.thread_time()
-        found = retrieve(
-            self.store,
-            self.index,
-            self,
-            self.collection,
-            self.known.questions[at % len(self.known.questions)],
-            frozenset(groups),
-            fuse=partial(convex, dense_weight=0.5),
-            candidates=CANDIDATES,
-            words=self.words,
-        )
-        had, took = time.thread_time() - had, time.perf_counter() - began
-        stages = dict(found.timings)
-        took -= stages.pop("embed")
-        return {name: 1000 * s for name, s in {"all": took, "processor": had, **stages}.items()}
 
 
 def measure(path: Path, known: Real, asked: int, rounds: int) -> dict[str, object]:
@@ -213,23 +165,6 @@ def _catch_up(path: Path, searcher: Searcher, rounds: int) -> dict[str, float]:
         "longest catch-up of one": max(each["catch_up"] for each in waits),
         "questions": len(waits),
         "seconds until searchable": float(np.median(lag)),
-    }
-
-
-def memory() -> dict[str, int]:
-    """MiB resident, by part: what is only this process's, what is mapped of the index's files, and
-    all together."""
-    parts = dict.fromkeys(("own", "vectors", "lists", "words", "libraries"), 0)
-    for each in psutil.Process().memory_maps(grouped=True):
-        name = Path(each.path).name
-        part = {"vectors.f32": "vectors", "lists.ivf": "lists"}.get(name, "libraries")
-        if not each.path.startswith("/") or name.endswith("(deleted)"):
-            part = "own"
-        elif "working-" in each.path:
-            part = "words"
-        parts[part] += each.rss
-    return {name: size // 2**20 for name, size in parts.items()} | {
-        "all": psutil.Process().memory_info().rss // 2**20
     }
 
 

@@ -86,9 +86,9 @@ class EmbeddedIndex:
 
     def catch_up(self) -> int:
         """Apply what was committed since the last call; return the newest generation applied. Many
-        new rows, and nothing ended, are applied in the background: who asks in the first moment waits
-        for its end, and everybody else reads the generation before. Raises Corrupt and IndexUnavailable, after which
-        the next call builds everything anew."""
+        new rows, and nothing ended, are applied in the background: who asks in the first moment
+        waits a little for them, and everybody else reads the generation before. Raises Corrupt and
+        IndexUnavailable, after which the next call builds everything anew."""
         held = self._held
         at = held.generation
         with self._asking() as chunks:
