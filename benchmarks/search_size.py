@@ -30,7 +30,6 @@ from benchmarks.searcher import CANDIDATES, EMBEDDER, Searcher, memory
 from eval.progress import stderr_lines
 from models.embedder import SentenceEmbedder
 from rag.domain import LOCAL_GROUP, Filter
-from rag.index.dense import products
 from rag.index.embedded import EmbeddedIndex
 from rag.indexing import Builder
 from rag.store.unit import open_store
@@ -121,15 +120,13 @@ def measure(path: Path, known: Real, asked: int, rounds: int) -> dict[str, objec
 def _recall(index: EmbeddedIndex, known: Real, filter: Filter, asked: int) -> float:
     """Of what the leg finds, against every permitted row compared."""
     held = index._held
-    base = held.dense._base
-    permitted = np.flatnonzero(held.rows.mask(filter).allowed[: len(base)])
-    scores = np.empty(len(permitted), np.float32)
+    positions = held.rows.mask(filter).positions
     shares = []
     for question in known.asked[:asked]:
-        products(base, permitted, question, scores)
-        best = permitted[np.argpartition(-scores, AT)[:AT]]
+        scores = held.dense._products(question, positions)
+        best = held.rows.chunks_at(positions[np.argpartition(-scores, AT)[:AT]])
         hits = index.dense(question, filter, CANDIDATES)[:AT]
-        shares.append(len({*held.rows.chunks_at(best)} & {hit.chunk for hit in hits}) / AT)
+        shares.append(len({*best} & {hit.chunk for hit in hits}) / AT)
     return float(np.mean(shares))
 
 
