@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TypeVar
@@ -30,18 +30,17 @@ class Wording:
     beside: Mapping[str, float] = field(default_factory=dict)
 
 
-def wording(question: str, texts: Mapping[str, str]) -> Wording:
-    """Of the candidates `texts` (by chunk). A pair of neighbouring content words scores as a term
-    does (Metzler and Croft, SIGIR 2005, whose ordered window of two it is): repeating saturates;
-    `beside` is the mean over the question's pairs. Rarity is BM25's inverse document frequency over
-    the candidates."""
+def wording(question: str, held: Mapping[str, Sequence[str]]) -> Wording:
+    """Of the candidates' analysed words (`rag.analyse`), by chunk. A pair of neighbouring content
+    words scores as a term does (Metzler and Croft, SIGIR 2005, whose ordered window of two it is):
+    repeating saturates; `beside` is the mean over the question's pairs. Rarity is BM25's inverse
+    document frequency over the candidates."""
     asked = analyse(question)
-    held = {chunk: analyse(text) for chunk, text in texts.items()}
     if not asked or not held:
         return Wording()
     terms = set(asked)
     shares = {chunk: terms.intersection(words) for chunk, words in held.items()}
-    rarity = _rarity(list(terms), list(shares.values()))
+    rarity = _rarity(terms, shares.values())
     whole = math.fsum(rarity.values())
     pairs = {pair for pair in pairwise(asked) if pair[0] != pair[1]}
     counted = {chunk: _pairs(pairs, shares[chunk], words) for chunk, words in held.items()}
@@ -53,28 +52,31 @@ def wording(question: str, texts: Mapping[str, str]) -> Wording:
 
 def _pairs(
     pairs: set[tuple[str, str]], share: set[str], words: Sequence[str]
-) -> Counter[tuple[str, str]]:
+) -> Mapping[tuple[str, str], int]:
     """Those of `pairs` that stand in `words`, which hold of the question's terms `share`."""
+    if len(share) < 2:
+        return {}
     possible = {pair for pair in pairs if share.issuperset(pair)}
-    return Counter(pair for pair in pairwise(words) if pair in possible) if possible else Counter()
+    return Counter(filter(possible.__contains__, pairwise(words))) if possible else {}
 
 
 def _beside(
-    pairs: set[tuple[str, str]], counted: Mapping[str, Counter[tuple[str, str]]]
+    pairs: set[tuple[str, str]], counted: Mapping[str, Mapping[tuple[str, str], int]]
 ) -> dict[str, float]:
-    rarity = _rarity(list(pairs), [set(found) for found in counted.values()])
+    rarity = _rarity(pairs, counted.values())
 
-    def score(found: Counter[tuple[str, str]]) -> float:
+    def score(found: Mapping[tuple[str, str], int]) -> float:
         parts = (rarity[pair] * n / (n + _SATURATION) for pair, n in found.items())
-        return math.fsum(parts) / max(1, len(pairs))
+        return math.fsum(parts) / len(pairs)
 
-    return {chunk: score(found) for chunk, found in counted.items()}
+    return {chunk: score(found) if found else 0.0 for chunk, found in counted.items()}
 
 
-def _rarity(wanted: Sequence[T], held: Sequence[set[T]]) -> dict[T, float]:
+def _rarity(wanted: Iterable[T], held: Collection[Iterable[T]]) -> dict[T, float]:
     """In (0, 1], as a share of the rarity of what no candidate holds."""
     frequency = Counter(each for share in held for each in share)
-    return {each: _idf(frequency[each], len(held)) / _idf(0, len(held)) for each in wanted}
+    rarest = _idf(0, len(held))
+    return {each: _idf(frequency[each], len(held)) / rarest for each in wanted}
 
 
 def _idf(holding: int, of: int) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from uuid import uuid4
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 
 from rag.domain import Collection, MetadataValue, Right
 from rag.errors import Conflict, UnknownCollection
@@ -23,6 +23,8 @@ from rag.store.tables import (
     VersionRow,
 )
 from rag.store.transaction import Transaction
+
+_BY_ID = select(CollectionRow).where(CollectionRow.id == bindparam("id"))  # for every question
 
 
 class SqlCollections:
@@ -51,7 +53,7 @@ class SqlCollections:
         return _noun(row)
 
     def get(self, id: str) -> Collection:
-        row = self._tx.read().scalar(select(CollectionRow).where(CollectionRow.id == id))
+        row = self._tx.read().scalar(_BY_ID, {"id": id})
         if row is None:
             raise UnknownCollection(f"there is no collection {id!r:.100}")
         return _noun(row)
