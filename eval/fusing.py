@@ -18,6 +18,7 @@ from eval import relevance, statistics
 from eval.progress import Progress, Say
 from eval.relevance import Labelled
 from eval.scorers.retrieval import ndcg_at
+from rag.analyse import analyse
 from rag.bootstrap import Attest
 from rag.domain import Collection, Filter, Hit, Passage, Principal, Right
 from rag.errors import BadInput
@@ -165,7 +166,7 @@ def _case(
         one.question,
         [hit for hit in dense if hit.chunk in found],
         [hit for hit in lexical if hit.chunk in found],
-        wording(one.question, {id: shown(passage) for id, passage in found.items()}),
+        wording(one.question, {id: analyse(shown(passage)) for id, passage in found.items()}),
         units,
         grades,
     )

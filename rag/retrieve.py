@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Protocol
 
+from rag.analyse import analyse
 from rag.domain import Condition, Filter, Hit, Leg, Passage
 from rag.errors import EmptyQuestion, ModelError
 from rag.ports import Embedder, SearchIndex, Store, Vectors
@@ -28,7 +29,7 @@ class Fuse(Protocol):
 @dataclass(frozen=True, slots=True)
 class Retrieved:
     """Passages best first, as of `generation`. Each one's `scores` holds what it has of "dense",
-    "lexical", "beside" and "hybrid"; `timings` are seconds per stage, `lists` the hits of each
+    "lexical", "wording" and "hybrid"; `timings` are seconds per stage, `lists` the hits of each
     leg."""
 
     generation: int
@@ -94,10 +95,11 @@ def retrieve(
     words = Wording()
     if leg is Leg.HYBRID:
         with _timed(timings, "fuse"):
-            words = wording(question, {id: shown(passage) for id, passage in found.items()})
+            held = {id: analyse(shown(passage)) for id, passage in found.items()}
+            words = wording(question, held)
             lists[leg] = fuse(lists[Leg.DENSE], lists[Leg.LEXICAL], wording=words)
     ranked = [found[hit.chunk] for hit in lists[leg]]
-    return Retrieved(at, _scored(ranked, lists, words.beside, leg), timings, lists)
+    return Retrieved(at, _scored(ranked, lists, words.standing, leg), timings, lists)
 
 
 def _seen(hits: Sequence[Hit], found: Mapping[str, Passage], most: int) -> list[Hit]:
@@ -119,10 +121,10 @@ def _require_embedder(store: Store, collection: str, embedder: Embedder) -> None
 def _scored(
     found: Sequence[Passage],
     lists: Mapping[Leg, Sequence[Hit]],
-    beside: Mapping[str, float],
+    standing: Mapping[str, float],
     leg: Leg,
 ) -> tuple[Passage, ...]:
-    scores = {chunk: {"beside": score} for chunk, score in beside.items() if score > 0}
+    scores = {chunk: {"wording": score} for chunk, score in standing.items() if score > 0}
     for name, hits in lists.items():
         for hit in hits:
             scores.setdefault(hit.chunk, {})[name.value] = hit.score
