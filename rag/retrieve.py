@@ -28,7 +28,7 @@ class Fuse(Protocol):
 @dataclass(frozen=True, slots=True)
 class Retrieved:
     """Passages best first, as of `generation`. Each one's `scores` holds what it has of "dense",
-    "lexical", "beside" and "hybrid"; `timings` are seconds per stage, `lists` the hits of each
+    "lexical", "wording" and "hybrid"; `timings` are seconds per stage, `lists` the hits of each
     leg."""
 
     generation: int
@@ -100,7 +100,7 @@ def retrieve(
             kept = Words() if words is None or at != newest else words
             stand = wording(question, kept.of(found.values(), collection, at))
             lists[leg] = fuse(lists[Leg.DENSE], lists[Leg.LEXICAL], wording=stand)
-        passages = _scored([found[hit.chunk] for hit in lists[leg]], lists, stand.beside, leg)
+        passages = _scored([found[hit.chunk] for hit in lists[leg]], lists, stand.standing, leg)
     return Retrieved(at, passages, timings, lists)
 
 
@@ -134,10 +134,10 @@ def _require_embedder(work: UnitOfWork, collection: str, embedder: Embedder) -> 
 def _scored(
     found: Sequence[Passage],
     lists: Mapping[Leg, Sequence[Hit]],
-    beside: Mapping[str, float],
+    standing: Mapping[str, float],
     leg: Leg,
 ) -> tuple[Passage, ...]:
-    scores = {chunk: {"beside": score} for chunk, score in beside.items() if score > 0}
+    scores = {chunk: {"wording": score} for chunk, score in standing.items() if score > 0}
     for name, hits in lists.items():
         for hit in hits:
             scores.setdefault(hit.chunk, {})[name.value] = hit.score

@@ -53,7 +53,7 @@ def test_each_leg_finds_the_passage_and_says_how(library: Library, leg: Leg) -> 
     best = found.passages[0]
     assert best.document_name == "fees.md"
     assert best.score == best.scores[leg.value]
-    how = {"dense", "lexical", "beside", "hybrid"} if leg is Leg.HYBRID else {leg}
+    how = {"dense", "lexical", "wording", "hybrid"} if leg is Leg.HYBRID else {leg}
     assert set(best.scores) == how
     scores = [passage.score for passage in found.passages]
     assert scores == sorted(scores, reverse=True)
@@ -65,9 +65,9 @@ def test_words_side_by_side_lift_what_the_legs_find_alike(library: Library) -> N
         "near.md", "A late arrival costs nothing. The fee for it was dropped in the spring."
     )
     found = ask(library, "late fee").passages
-    beside = {p.document_name: p.scores.get("beside", 0.0) for p in found}
+    stand = {p.document_name: p.scores.get("wording", 0.0) for p in found}
     assert found[0].document_name == "fees.md"
-    assert beside["fees.md"] > beside["near.md"] == 0
+    assert stand["fees.md"] > stand["near.md"] > 0
 
 
 def test_rights_and_conditions(library: Library) -> None:
