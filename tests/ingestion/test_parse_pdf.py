@@ -241,8 +241,15 @@ def test_highlights_of_neighbouring_lines_do_not_overlap() -> None:
 
 def test_a_sign_that_no_reader_sees_makes_no_box_larger() -> None:
     """As a real table writes it: a control character of the next row right after a cell."""
-    cells = "BT /F1 11 Tf 210 700 Td (0.8027) Tj ET BT /F1 11 Tf 240 693 Td (\\003) Tj ET\n"
-    parsed = read(pdf_of_streams([cells.encode()]), "a.pdf")
+    about = "/FontName /Own /Flags 4 /FontBBox [0 -200 500 700] /Ascent 700 /Descent -200 /StemV 80"
+    glyphs = (
+        "<< /Type /Font /Subtype /CIDFontType2 /BaseFont /Own /DW 500 /CIDSystemInfo << /Registry "
+        f"(Adobe) /Ordering (Identity) /Supplement 0 >> /FontDescriptor << {about} >> >>"
+    )
+    font = "/Type /Font /Subtype /Type0 /BaseFont /Own /Encoding /Identity-H "
+    font += f"/DescendantFonts [{glyphs}]"
+    stream = put(210, 700, "0.8027") + "BT /F3 11 Tf 240 693 Td <0003> Tj ET\n"
+    parsed = read(pdf_of_streams([stream.encode()], third=font), "a.pdf")
     (box,) = boxes_for(layout_of(parsed.words), 0, len(parsed.text))
     assert parsed.text == "0.8027"
     assert box.y1 == pytest.approx(PAGE[1] - 700, abs=3)
