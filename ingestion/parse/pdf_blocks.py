@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +13,6 @@ from statistics import median
 from ingestion.parse.pdf_lines import Line, PdfWord
 from ingestion.parse.transcript import Transcript
 from rag.domain import BlockKind, Box, Word
-from rag.layout import union
 
 _BULLET = re.compile(r"[•◦▪‣●○■–*-]|\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,4})[.)]")
 _ENDS = (".", "!", "?", ":", ";")
@@ -55,8 +55,8 @@ def style_of(pages: Iterable[Sequence[Line]]) -> Style:
     for lines in pages:
         for line in (line for line in lines if not line.turned):
             letters[line.height, line.bold] += len(line.text)
-            broken = line.words[-1:] if line.hyphenated else []
-            vocabulary.update(_bare(word.text) for word in line.words if word not in broken)
+            whole = line.words[:-1] if line.hyphenated else line.words
+            vocabulary.update([_bare(word.text) for word in whole])
     if not letters:
         return Style(10.0, False, (), frozenset())
     (height, bold), _ = letters.most_common(1)[0]
@@ -91,7 +91,7 @@ def page_blocks(lines: Sequence[Line], style: Style) -> Iterator[PageBlock]:
 def _groups(lines: Sequence[Line], style: Style) -> Iterator[list[Line]]:
     """Runs of lines that belong to one paragraph, heading, item or row."""
     leading = _usual_leading(lines)
-    right = max((line.x1 for line in lines), default=0.0)
+    right = max([line.x1 for line in lines], default=0.0)
     group: list[Line] = []
     for line in lines:
         if group and _parted(group, line, leading, right):
@@ -133,16 +133,23 @@ def _parted(group: list[Line], line: Line, leading: float, right: float) -> bool
 
 def is_row(line: Line) -> bool:
     """Whether wide gaps part the line into cells."""
-    return len(_cells(line)) > 1
+    gap, end = _CELL_GAP * line.height, math.inf
+    for word in line.words:
+        box = word.box
+        if box.x0 - end > gap:
+            return True
+        end = box.x1
+    return False
 
 
 def _cells(line: Line) -> list[list[PdfWord]]:
-    cells: list[list[PdfWord]] = [[]]
-    for word in line.words:
-        if cells[-1] and word.box.x0 - cells[-1][-1].box.x1 > _CELL_GAP * line.height:
+    gap = _CELL_GAP * line.height
+    cells = [line.words[:1]]
+    for before, word in pairwise(line.words):
+        if word.box.x0 - before.box.x1 > gap:
             cells.append([])
         cells[-1].append(word)
-    return [cell for cell in cells if cell]
+    return cells
 
 
 def _joined_lists(
@@ -176,30 +183,34 @@ def _block(kind: BlockKind, groups: list[list[Line]], level: int, style: Style) 
     pieces: list[str] = []
     words: list[Word] = []
     at = 0
-
-    def write(text: str) -> None:
-        nonlocal at
-        pieces.append(text)
-        at += len(text)
-
-    for number, group in enumerate(groups):
-        if number:
-            write("\n")
+    joint = ""
+    for group in groups:
         for index, line in enumerate(group):
             cells = _cells(line) if kind is BlockKind.TABLE else [line.words]
-            for column, cell in enumerate(cells):
-                for place, word in enumerate(cell):
-                    write("" if place == 0 and column == 0 else " | " if place == 0 else " ")
-                    words.append(Word(at, at + len(word.text), word.box))
-                    write(word.text)
-            if index + 1 < len(group):
-                write(_joint(line, group[index + 1], style))
-    boxes = [word.box for word in words]
-    around = boxes[0]
-    for box in boxes[1:]:
-        around = union(around, box)
+            for cell in cells:
+                for word in cell:
+                    text = word.text
+                    start = at + len(joint)
+                    at = start + len(text)
+                    pieces += (joint, text)
+                    words.append(Word(start, at, word.cut or word.box))
+                    joint = " "
+                joint = " | "
+            joint = _joint(line, group[index + 1], style) if index + 1 < len(group) else "\n"
     broken = groups[-1][-1].hyphenated
-    return PageBlock(kind, "".join(pieces), level, (around,), tuple(words), broken)
+    return PageBlock(kind, "".join(pieces), level, (around(words),), tuple(words), broken)
+
+
+def around(words: Sequence[Word]) -> Box:
+    """The smallest box around words of one page."""
+    boxes = [word.box for word in words]
+    return Box(
+        boxes[0].page,
+        min([box.x0 for box in boxes]),
+        min([box.y0 for box in boxes]),
+        max([box.x1 for box in boxes]),
+        max([box.y1 for box in boxes]),
+    )
 
 
 def add_page_block(transcript: Transcript, block: PageBlock) -> None:

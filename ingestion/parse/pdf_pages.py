@@ -8,8 +8,9 @@ from typing import Any
 
 from ingestion.limits import Limits
 from ingestion.parse.ocr import LONGEST_SIDE, Recogniser, installed
-from ingestion.parse.pdf_lines import Line, page_lines
+from ingestion.parse.pdf_lines import Line
 from ingestion.parse.pdf_tables import Grid, grids
+from ingestion.parse.pdf_text import page_lines
 from ingestion.parse.quality import garbled
 from rag.errors import UnreadableDocument
 

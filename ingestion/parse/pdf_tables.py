@@ -9,10 +9,10 @@ from ctypes import c_float
 from dataclasses import dataclass
 from typing import Any
 
-from ingestion.parse.pdf_blocks import PageBlock, Style, page_blocks
-from ingestion.parse.pdf_lines import Line, PdfWord, to_top_left
+from ingestion.parse.pdf_blocks import PageBlock, Style, around, page_blocks
+from ingestion.parse.pdf_lines import Line, PdfWord
+from ingestion.parse.pdf_text import to_top_left
 from rag.domain import BlockKind, Word
-from rag.layout import union
 
 _NEAR = 2.5  # points within which two rulings are one
 _SHORTEST = 6.0  # points of a ruling; shorter strokes belong to letters and drawings
@@ -124,12 +124,9 @@ def _block(cells: dict[tuple[int, int], list[PdfWord]]) -> PageBlock:
             row_before, column_before = row, column
             start = at + len(joint)
             pieces += [joint, word.text]
-            words.append(Word(start, start + len(word.text), word.box))
+            words.append(Word(start, start + len(word.text), word.cut or word.box))
             at = start + len(word.text)
-    around = words[0].box
-    for each in words[1:]:
-        around = union(around, each.box)
-    return PageBlock(BlockKind.TABLE, "".join(pieces), 0, (around,), tuple(words))
+    return PageBlock(BlockKind.TABLE, "".join(pieces), 0, (around(words),), tuple(words))
 
 
 def _between(places: Sequence[float], at: float) -> int:

@@ -1,4 +1,4 @@
-"""Pictures of text (PNG, JPEG, TIFF, BMP, GIF, WebP) as pages, their words by recognition.
+"""Pictures of text (PNG, JPEG, TIFF, BMP, GIF, WebP, AVIF, HEIC) as pages, their words recognised.
 
 A point is a pixel at 72 dpi unless the picture says how it was scanned, so that boxes fit the page
 as `rag.api.page_image` draws it.
@@ -6,6 +6,7 @@ as `rag.api.page_image` draws it.
 
 from __future__ import annotations
 
+import importlib.util
 import io
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -29,11 +30,13 @@ _MARKS = {
     b"GIF87a": "GIF",
     b"GIF89a": "GIF",
 }
-_MEDIA_TYPES = {name: f"image/{name.lower()}" for name in (*_MARKS.values(), "BMP", "WEBP")}
+_OTHERS = ("BMP", "WEBP", "AVIF", "HEIC")
+_MEDIA_TYPES = {name: f"image/{name.lower()}" for name in (*_MARKS.values(), *_OTHERS)}
 MEDIA_TYPES = frozenset(_MEDIA_TYPES.values())
 _MOST_PIXELS = 80_000_000
 _SCANNED = (60.0, 1_200.0)  # dpi that a scanner has; others say nothing about the paper
-_APPLE = (b"heic", b"heix", b"mif1", b"hevc", b"avif")
+_HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_AVIF = (b"avif", b"avis")
 
 
 def picture_format(data: bytes) -> str:
@@ -45,8 +48,9 @@ def picture_format(data: bytes) -> str:
         return "BMP"
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WEBP"
-    if data[4:8] == b"ftyp" and data[8:12] in _APPLE:
-        raise UnsupportedType("the picture is HEIC or AVIF; save it as JPEG or PNG")
+    if data[4:8] == b"ftyp" and data[8:12] in (*_HEIF, *_AVIF):
+        brands = data[8 : min(int.from_bytes(data[:4], "big"), 256)]
+        return "AVIF" if any(brand in brands for brand in _AVIF) else "HEIC"
     return ""
 
 
@@ -75,10 +79,12 @@ def parse_picture(data: bytes, limits: Limits) -> Parsed:
 
 
 def frames(data: bytes) -> Iterator[tuple[Image, float]]:
-    """The pages of a picture upright, with points a pixel of each. Raises UnreadableDocument,
-    LimitExceeded."""
+    """The pages of a picture upright, with points a pixel of each. Raises UnsupportedType where
+    nothing decodes its kind here, UnreadableDocument, LimitExceeded."""
     from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 
+    if picture_format(data) == "HEIC":
+        _open_heic()
     Image.MAX_IMAGE_PIXELS = None  # sizes are checked here
     try:
         with Image.open(io.BytesIO(data)) as picture:
@@ -96,6 +102,15 @@ def frames(data: bytes) -> Iterator[tuple[Image, float]]:
         raise UnreadableDocument(
             f"the picture is damaged or cut ({str(exc)[:120]}); save it again"
         ) from exc
+
+
+def _open_heic() -> None:
+    """Have Pillow read the pictures of Apple's cameras; it decodes all others itself."""
+    if not importlib.util.find_spec("pi_heif"):
+        raise UnsupportedType(f"the picture is HEIC; save it as JPEG or PNG. {MISSING}")
+    import pi_heif
+
+    pi_heif.register_heif_opener()
 
 
 def _points_per_pixel(frame: Image) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Callable
 
 _LEAST = 40  # characters below which nothing can be told
 _UNMAPPED = 0.1  # share of characters that no text holds
@@ -20,16 +22,21 @@ _VOWELS = frozenset("aeiouyàáâãäåæèéêëìíîïòóôõöøùúûüý�
 def garbled(text: str) -> bool:
     """Whether `text` can be told to be no language: signs of no script, or words without vowels and
     with capitals inside."""
-    letters = [c for c in text if not c.isspace()]
-    if len(letters) < _LEAST:
+    letters = Counter(text)
+    for blank in filter(str.isspace, list(letters)):
+        del letters[blank]
+    count = letters.total()
+    if count < _LEAST:
         return False
-    if sum(map(_unmapped, letters)) > _UNMAPPED * len(letters):
+    if _share(letters, _unmapped) > _UNMAPPED * count or _share(letters, _sign) > _SIGNS * count:
         return True
-    words = _WORD.findall(text)
-    latin = [word for word in words if _LATIN.fullmatch(word) and len(word) > 3]
-    if sum(map(_sign, letters)) > _SIGNS * len(letters):
-        return True
+    latin = [word for word in _WORD.findall(text) if len(word) > 3 and _LATIN.fullmatch(word)]
     return len(latin) >= _LEAST_WORDS and sum(map(_odd, latin)) > _ODD_WORDS * len(latin)
+
+
+def _share(letters: Counter[str], test: Callable[[str], bool]) -> int:
+    """How many of the letters pass the test, which is asked once for each kind of letter."""
+    return sum(times for letter, times in letters.items() if test(letter))
 
 
 def _unmapped(c: str) -> bool:
@@ -45,5 +52,7 @@ def _odd(word: str) -> bool:
     """A Latin word that is unlikely in any language: no vowels, or capitals in its middle."""
     if word.isupper():
         return False  # an abbreviation, a code
-    inner = sum(c.isupper() for c in word[1:])
-    return inner > 1 or not any(c in _VOWELS for c in word.lower())
+    small = word.lower()
+    if _VOWELS.isdisjoint(small):
+        return True
+    return small[1:] != word[1:] and sum(c.isupper() for c in word[1:]) > 1

@@ -16,7 +16,7 @@ SEPARATOR = "\n\n"
 
 # Characters that are invisible, cannot be stored (NUL, surrogates), or hide text from a reader:
 # control characters, soft hyphens, zero-width blanks, bidirectional overrides and tag characters.
-_UNSEEN = re.compile(
+UNSEEN = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u200b\u2060\u202a-\u202e\u2066-\u2069\ufeff"
     "\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e007f]"
 )
@@ -30,7 +30,7 @@ _LIGATURES |= {0xFB05: "st", 0xFB06: "st"}
 def clean(text: str) -> str:
     """`text` with line ends as \\n, blanks as spaces, ligatures as letters, nothing unseen."""
     text = _BREAKS.sub("\n", text)
-    text = _UNSEEN.sub("", _BLANKS.sub(" ", text)).translate(_LIGATURES)
+    text = UNSEEN.sub("", _BLANKS.sub(" ", text)).translate(_LIGATURES)
     return _SURROGATES.sub("\ufffd", text)
 
 

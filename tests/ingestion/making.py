@@ -42,10 +42,13 @@ def pdf(*pages: Sequence[Text], rotate: int = 0, title: str = "") -> bytes:
     return pdf_of_streams(streams, rotate=rotate, title=title)
 
 
-def pdf_of_streams(streams: Sequence[bytes], *, rotate: int = 0, title: str = "") -> bytes:
+def pdf_of_streams(
+    streams: Sequence[bytes], *, rotate: int = 0, title: str = "", third: str = ""
+) -> bytes:
+    """A PDF with these streams as pages; `third` is the dictionary of a font F3."""
     count = len(streams)
     kids = " ".join(f"{5 + 2 * n} 0 R" for n in range(count))
-    fonts = "/Font << /F1 3 0 R /F2 4 0 R >>"
+    fonts = f"/Font << /F1 3 0 R /F2 4 0 R {third and f'/F3 << {third} >>'} >>"
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
         f"<< /Type /Pages /Count {count} /Kids [{kids}] >>".encode(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pypdf
@@ -224,3 +225,38 @@ def test_cells_that_the_file_writes_apart_are_one_row() -> None:
         for column, text in enumerate(texts)
     ]
     assert shown(read(pdf(lines), "a.pdf")) == [("table", "Basic | 10 | 2024\nLarge | 20 | 2025")]
+
+
+def test_highlights_of_neighbouring_lines_do_not_overlap() -> None:
+    """Lines set closer than their font is high, as in many headings."""
+    parsed = read(pdf([Text(60, 760 - 22 * n, f"line {n} of text", 24) for n in range(4)]), "a.pdf")
+    starts = [parsed.text.index(f"line {n}") for n in range(4)]
+    layout = layout_of(parsed.words)
+    boxes = [box for at in starts for box in boxes_for(layout, at, at + len("line 0 of text"))]
+    assert len(boxes) == 4
+    for number, (above, below) in enumerate(pairwise(boxes)):
+        assert above.y1 <= below.y0
+        assert above.y0 < PAGE[1] - (760 - 22 * number) - 8 < above.y1  # its letters' middle
+
+
+def test_a_sign_that_no_reader_sees_makes_no_box_larger() -> None:
+    """As a real table writes it: a control character of the next row right after a cell."""
+    about = "/FontName /Own /Flags 4 /FontBBox [0 -200 500 700] /Ascent 700 /Descent -200 /StemV 80"
+    glyphs = (
+        "<< /Type /Font /Subtype /CIDFontType2 /BaseFont /Own /DW 500 /CIDSystemInfo << /Registry "
+        f"(Adobe) /Ordering (Identity) /Supplement 0 >> /FontDescriptor << {about} >> >>"
+    )
+    font = "/Type /Font /Subtype /Type0 /BaseFont /Own /Encoding /Identity-H "
+    font += f"/DescendantFonts [{glyphs}]"
+    stream = put(210, 700, "0.8027") + "BT /F3 11 Tf 240 693 Td <0003> Tj ET\n"
+    parsed = read(pdf_of_streams([stream.encode()], third=font), "a.pdf")
+    (box,) = boxes_for(layout_of(parsed.words), 0, len(parsed.text))
+    assert parsed.text == "0.8027"
+    assert box.y1 == pytest.approx(PAGE[1] - 700, abs=3)
+
+
+def test_symbols_of_tex_are_not_read_as_digits_and_letters() -> None:
+    font = "/Type /Font /Subtype /Type1 /BaseFont /CMSY10 /Encoding << /Differences [48 /prime] >>"
+    stream = "BT /F1 11 Tf 60 700 Td (member m) Tj /F3 11 Tf (0,) Tj /F1 11 Tf ( of 10) Tj ET"
+    parsed = read(pdf_of_streams([stream.encode()], third=font), "a.pdf")
+    assert parsed.text == "member m\u2032, of 10"
