@@ -153,7 +153,7 @@ class FedIndex:
 
     def _newest(self, held: Held) -> bool:
         with self._store() as work:
-            newest = work.collections.get(self._collection).generation
+            newest = work.chunks.news(self._collection, held.generation).generation
             return newest == held.generation and held.mark == work.chunks.mark(
                 self._collection, held.generation
             )

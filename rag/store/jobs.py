@@ -191,6 +191,7 @@ def job_noun(row: JobRow) -> Job:
         created=row.created,
         updated=row.updated,
         bulk=row.bulk,
+        reread=row.reread,
     )
 
 
