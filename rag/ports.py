@@ -355,6 +355,12 @@ class Documents(Protocol):
         instead of a new one. Of two uploads the later accepted one wins."""
         ...
 
+    def reread(self, collection: str, document: str | None = None) -> list[str]:
+        """Queue a job for every live document of the collection, in bulk, or for the one and those
+        inside it, to be read again from its stored bytes; what waits already gets no second one.
+        Returns the ids of all their jobs."""
+        ...
+
     def publish(self, job: str, worker: str, publication: Publication) -> int:
         """In this one transaction: end the old version, start the new one at the next generation,
         accept the files inside and end those that are inside no more, finish the job. Returns the
@@ -445,8 +451,20 @@ class Jobs(Protocol):
         visible, an older version stays live."""
         ...
 
+    def cancel_rereads(self, collection: str, user: str) -> int:
+        """As `cancel`, all jobs that read a live document again; returns how many."""
+        ...
+
+    def rereading(self, collection: str) -> int:
+        """How many of those wait or run."""
+        ...
+
     def unfinished(self) -> bool:
         """Whether any is queued or running."""
+        ...
+
+    def waited_for(self) -> bool:
+        """Whether one is queued that a person waits for."""
         ...
 
     def due(self) -> list[str]:

@@ -70,7 +70,7 @@ class SqlEmbeddings:
                 "cancel that first"
             )
         row = building or session.scalar(
-            _of(collection, _FORMER).where(EmbeddingRow.embedder == embedder)
+            _of(collection, _FORMER, _LEAVING).where(EmbeddingRow.embedder == embedder)
         )
         if row is None:
             row = EmbeddingRow(
@@ -82,6 +82,7 @@ class SqlEmbeddings:
             row.state, row.dimension, row.user = _BUILDING, dimension, user
             row.through, row.after, row.left_at = None, 0, None
             row.step, row.progress, row.error = "", 0.0, ""
+            row.lease_owner = row.lease_until = None
         session.flush()
         return _noun(row)
 
@@ -92,7 +93,8 @@ class SqlEmbeddings:
             raise Conflict("what questions read cannot be dropped")
         rows = list(session.scalars(_of(collection, *(state.value for state in states))))
         for row in rows:
-            row.state, row.lease_owner, row.lease_until = _DROPPED, None, None
+            row.state, row.after = _DROPPED, 0
+            row.lease_owner = row.lease_until = None
         session.flush()
         return [_noun(row) for row in rows]
 
@@ -112,7 +114,7 @@ class SqlEmbeddings:
         if row is None or (row.lease_until is not None and row.lease_until > now):
             return None
         if row.state == _FORMER:
-            row.state = _DROPPED  # it was kept long enough
+            row.state, row.after = _DROPPED, 0  # it was kept long enough
         if row.state == _CURRENT:
             return None
         row.lease_owner, row.lease_until = worker, now + timedelta(seconds=seconds)
