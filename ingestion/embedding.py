@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 from ingestion.lease import Heart, Lease, LeaseLost
-from rag.domain import Embedding, EmbeddingState
+from rag.domain import Embedding, EmbeddingState, MetadataValue
 from rag.errors import AttestError, Conflict
 from rag.model_errors import model_errors
 from rag.ports import UnitOfWork
@@ -116,7 +116,10 @@ def _swapped(attest: Attest, embedding: Embedding, worker: str, lease: Lease) ->
     with attest.store() as work:
         generation = work.embeddings.swap(embedding.id, worker)
         if generation is not None:
-            detail = {"embedder": embedding.embedder, "generation": generation}
+            detail: dict[str, MetadataValue] = {
+                "embedder": embedding.embedder,
+                "generation": generation,
+            }
             work.audit.add(embedding.user, "swap embedder", embedding.collection, detail)
         work.commit()
     if generation is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rag.domain import Embedding, EmbeddingState, Principal, Right
 from rag.errors import BrokerUnavailable
+from rag.model_errors import model_errors
 from rag.ports import Queue
 from rag.reach import collection_for, document_for
 from rag.views import Reindexing
@@ -49,8 +50,9 @@ def embed_with(attest: Attest, who: Principal, collection: str, name: str) -> Em
     one that the settings do not name, ModelError, Conflict."""
     with attest.store() as work:
         collection_for(work, collection, who, Right.MANAGE)
-    embedder = attest.embedders.named(name)
-    identity, dimension = embedder.identity, embedder.dimension
+    with model_errors():
+        embedder = attest.embedders.named(name)
+        identity, dimension = embedder.identity, embedder.dimension
     with attest.store() as work:
         held = collection_for(work, collection, who, Right.MANAGE)
         begun = work.embeddings.begin(held.id, identity, dimension, who.user)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from rag.errors import BadInput, ModelError
+from rag.errors import BadInput, ModelError, WeightsMissing
+from rag.model_errors import model_errors
 from rag.ports import Embedder
 
 
@@ -28,12 +29,20 @@ class Embedders:
         return tuple(self._named)
 
     def of(self, identity: str) -> Embedder:
-        """The one of that identity; "": the default. Raises ModelError when none of them is it."""
+        """The one of that identity; "": the default. Raises ModelError when none of them is it,
+        WeightsMissing when it may be one that is not here."""
         if not identity:
             return self._first()
+        missing: WeightsMissing | None = None
         for name in self._named:
-            if (embedder := self.named(name)).identity == identity:
-                return embedder
+            try:
+                with model_errors():
+                    if (embedder := self.named(name)).identity == identity:
+                        return embedder
+            except WeightsMissing as exc:  # another one may be it
+                missing = missing or exc
+        if missing is not None:
+            raise missing
         raise ModelError(
             f"the collection was embedded by {identity}, and none of the settings' embedders "
             f"({', '.join(self._named)}) is that one; add its folder to `embedders`"

@@ -219,7 +219,8 @@ def _weights(attest: Attest) -> Iterator[Checked]:
 
     published = {entry.name for entry in CATALOGUE}
     own = attest.settings
-    for name in (own.embedder,) if own.engine_url is not None else (own.model, own.embedder):
+    embedders = dict.fromkeys((own.embedder, *own.embedders))
+    for name in embedders if own.engine_url is not None else (own.model, *embedders):
         with model_errors():
             if name in published:
                 verify(name, attest.settings.model_folder)

@@ -13,7 +13,7 @@ from rag.commands.terminal import Terminal
 from rag.domain import Embedding, EmbeddingState, JobState, Principal, Right
 from rag.reach import collection_for, document_for, documents_for
 from rag.views import Reindexing
-from rag.wire import to_json
+from rag.wire import Json, to_json
 
 if TYPE_CHECKING:
     from rag.bootstrap import Attest
@@ -60,7 +60,7 @@ def run(asked: argparse.Namespace, terminal: Terminal) -> int:
             if still_served is not None:
                 failed = _follow(asked, attest, who, jobs, still_served, terminal)
         standing = reindex.standing(attest, who, asked.collection)
-    document = {"reindexing": to_json(standing), "jobs": list(jobs), "failed": failed}
+    document: Json = {"reindexing": to_json(standing), "jobs": list(jobs), "failed": failed}
     terminal.result(document, "\n".join([said, *_told(standing)] if said else _told(standing)))
     return 1 if failed else 0
 

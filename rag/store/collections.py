@@ -115,7 +115,7 @@ def _rights(rights: Mapping[str, Right]) -> dict[str, str]:
     return {group: Right(right).value for group, right in sorted(rights.items())}
 
 
-def _collections() -> Select[tuple[CollectionRow, str]]:
+def _collections() -> Select[CollectionRow, str]:
     current = and_(
         EmbeddingRow.collection == CollectionRow.id,
         EmbeddingRow.state == EmbeddingState.CURRENT.value,

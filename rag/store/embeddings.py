@@ -262,7 +262,7 @@ def _bare(row: EmbeddingRow) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def _of(collection: str, *states: str) -> Select[tuple[EmbeddingRow]]:
+def _of(collection: str, *states: str) -> Select[EmbeddingRow]:
     return select(EmbeddingRow).where(
         EmbeddingRow.collection == collection, EmbeddingRow.state.in_(states)
     )

@@ -285,5 +285,5 @@ def test_who_may(attest: Attest, queue: RememberingQueue) -> None:
         reindex.read_again(attest, queue, stranger, "handbook")
     with pytest.raises(NotPermitted):
         reindex.embed_with(attest, stranger, "handbook", "contrary")
-    with pytest.raises(BadInput, match="names no embedder"):
+    with pytest.raises(BadInput, match="name no embedder"):
         reindex.embed_with(attest, WHO, "handbook", "/etc")
