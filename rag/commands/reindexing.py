@@ -50,6 +50,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 def run(asked: argparse.Namespace, terminal: Terminal) -> int:
     """With --wait, exit 1 when a document failed."""
     from ingestion import reindex
+    from ingestion.queue import CeleryQueue
     from ingestion.running import ensure_worker
 
     failed = 0
@@ -58,6 +59,7 @@ def run(asked: argparse.Namespace, terminal: Terminal) -> int:
         with ensure_worker(attest.settings) if asked.wait else nullcontext(None) as still_served:
             said, jobs = _begin(asked, attest, who)
             if still_served is not None:
+                CeleryQueue(attest.settings).send_embed()  # the timer would, a little later
                 failed = _follow(asked, attest, who, jobs, still_served, terminal)
         standing = reindex.standing(attest, who, asked.collection)
     document: Json = {"reindexing": to_json(standing), "jobs": list(jobs), "failed": failed}

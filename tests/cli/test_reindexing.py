@@ -41,7 +41,7 @@ def test_another_embedder_from_asking_to_forgetting(attest: Attest, data: Path) 
     states = {each["embedder"]: each["state"] for each in standing["embeddings"]}
     assert states == {HashEmbedder().identity: "former", OTHER.identity: "current"}
     assert attest("doctor").json["checks"][0]["state"] == "ok"
-    assert attest("search", "leave", "--collection", NAME).json["passages"]
+    assert attest("search", "leave", "--collection", NAME).json["hits"]
     gone = attest("reindex", NAME, "--forget-old", as_json=False)
     assert "of 1 embedders" in gone.out
 
