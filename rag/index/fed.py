@@ -36,8 +36,8 @@ is no longer sure."""
 
 
 class FedIndex:
-    """A `SearchIndex` in an `Engine` over one embedding, whose id `collection_id` is (the first of a
-    collection has its own). Safe to share by threads."""
+    """A `SearchIndex` in an `Engine`, over one embedding, whose id `collection_id` is (the first of
+    a collection has its own). Safe to share by threads."""
 
     def __init__(
         self,
