@@ -14,6 +14,7 @@ from rag.errors import BadSettings, EmbedderChanged, IndexUnavailable
 from rag.index.embedded import EmbeddedIndex
 from rag.index.engine import Engine
 from rag.index.fed import FedIndex
+from rag.index.snapshot import newest_name
 from rag.index.standing import Standing
 from rag.indexing import Builder
 from rag.retrieve import Searched
@@ -136,14 +137,17 @@ def make_ready(
     embedding: str, dimension: int, settings: Settings, store: SqlStore, engine: Engine | None
 ) -> None:
     """Have the index of a complete embedding made before questions need it: the engine fed, or a
-    snapshot written. Raises IndexUnavailable, Corrupt."""
+    snapshot written. Where there is one it will be caught up by who reads it: made anew for each
+    document that comes meanwhile, it would never be done. Raises IndexUnavailable, Corrupt."""
     if engine is not None:
         FedIndex(store, embedding, dimension, engine, store.alone).catch_up()
         return
+    folder = settings.index_folder / embedding
     with store() as work:
         rows = work.chunks.news(embedding, 0).born
-    if rows >= _WORTH and settings.lexical == "tantivy":  # the reference keeps nothing on disk
-        Builder(settings.database, embedding, settings.index_folder / embedding, dimension)(0)
+    kept = settings.lexical == "tantivy"  # the reference keeps nothing on disk
+    if kept and rows >= _WORTH and not newest_name(folder):
+        Builder(settings.database, embedding, folder, dimension)(0)
 
 
 def forget(embedding: str, settings: Settings, store: SqlStore, engine: Engine | None) -> None:

@@ -231,6 +231,25 @@ def test_a_person_who_waits_goes_first(
     assert current(attest).embedder == "contrary"
 
 
+def test_a_large_collection_is_searched_from_a_snapshot_made_before_the_swap(
+    attest: Attest, queue: RememberingQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.search_engines._WORTH", 1)
+    hand_in(attest, queue)
+    old = attest.settings.index_folder / current(attest).id
+    old.mkdir(parents=True)
+    begun = reindex.embed_with(attest, WHO, "handbook", "contrary")
+    finish(attest)
+    folder = attest.settings.index_folder / begun.id
+    (made,) = folder.glob("[0-9]*/manifest.json")
+    assert f'"dimension": {Contrary().dimension}' in made.read_text()
+    assert not old.exists()
+    hand_in(attest, queue, late_md=b"No leave for ghosts.")
+    assert first(attest) == "pay.md"
+    standing = attest.standings()[begun.collection]
+    assert (standing.kind, standing.rows, standing.tail) == ("flat", 3, 1)
+
+
 def test_what_goes_wrong_is_said_and_tried_again(attest: Attest, queue: RememberingQueue) -> None:
     hand_in(attest, queue)
     begun = reindex.embed_with(attest, WHO, "handbook", "contrary")
