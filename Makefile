@@ -6,6 +6,8 @@ RUN := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 DATA ?= demo-data
 PYTEST_ARGS ?=
+# Processes of the tests; each starts its own servers and reads its own weights.
+TEST_WORKERS ?= 2
 # As `attest` sets it (rag/cli.py): threads of torch do not burn a core that others want.
 export GOMP_SPINCOUNT ?= 1000
 
@@ -23,8 +25,8 @@ demo: $(RUN) ## set up, ingest the sample documents, ask questions, print cited 
 up: $(RUN) ## start API, worker, scheduler and UI on this machine
 	@$(BIN)/attest up --data $(DATA)
 
-test: $(DEV) ## run the tests (PYTEST_ARGS="-k name" for some of them)
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: $(DEV) ## run the tests (PYTEST_ARGS="-k name" for some of them, TEST_WORKERS=0 in one process)
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 check: $(DEV) ## format, lint, types, import contract
 	$(BIN)/ruff format --check .

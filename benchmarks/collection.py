@@ -14,9 +14,11 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eval.progress import Progress, Say
 from eval.samples import load
@@ -34,12 +36,19 @@ CHUNKS = 20  # a document, which is a generation
 _BATCH = 20_000  # rows
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Real:
     texts: list[str]
     vectors: Vectors
     questions: list[str]
     asked: Vectors
+
+    @cached_property
+    def like(self) -> NDArray[np.int64]:
+        """The `LIKE` nearest others of each passage, in no order."""
+        near = self.vectors @ self.vectors.T
+        np.fill_diagonal(near, -1)
+        return np.argpartition(-near, LIKE, axis=1)[:, :LIKE]
 
 
 def real(dev: Path, embedder: Embedder, cache: Path, passages: int, questions: int) -> Real:
@@ -146,10 +155,7 @@ def mixed(known: Real, rows: np.ndarray) -> tuple[list[str], Vectors]:
     """Texts and unit vectors of these rows; the same number always gives the same row."""
     draw = np.random.default_rng(int(rows[0]))
     one = draw.integers(0, len(known.texts), len(rows))
-    near = known.vectors[one] @ known.vectors.T
-    near[np.arange(len(rows)), one] = -1
-    like = np.argpartition(-near, LIKE, axis=1)[:, :LIKE]
-    other = like[np.arange(len(rows)), draw.integers(0, LIKE, len(rows))]
+    other = known.like[one, draw.integers(0, LIKE, len(rows))]
     share = draw.uniform(0.2, 0.8, (len(rows), 1)).astype(np.float32)
     noise = draw.normal(size=(len(rows), known.vectors.shape[1])).astype(np.float32)
     noise *= NOISE / np.linalg.norm(noise, axis=1, keepdims=True)

@@ -94,8 +94,8 @@ def dense_lists(judged: RetrievalSet, embedder: Embedder, cache: Path, k: int) -
 def words(judged: RetrievalSet, query: str, *lists: list[Hit]) -> Wording:
     """How one question's words stand in its candidates."""
     found = {hit.chunk for hits in lists for hit in hits}
-    texts = {item.id: item.indexed for item in judged.items if item.id in found}
-    return wording(judged.queries[query], texts)
+    held = {item.id: analyse(item.indexed) for item in judged.items if item.id in found}
+    return wording(judged.queries[query], held)
 
 
 def agreement(one: Lists, other: Lists) -> float:

@@ -1,10 +1,14 @@
-"""The embedded search index at size: speed, recall, memory, start and catch-up.
+"""Search at size, through `rag.retrieve`: speed, recall, memory, start and catch-up.
 
     python -m benchmarks.search_size DEV --weights MODELS/all-minilm-l6-v2 --work DIR \\
         --rows 100000 1000000
 
 DEV is a folder of samples; `benchmarks.collection` makes rows from it. DIR keeps the databases, the
 vectors and the snapshots, so a second run only measures. Each size is measured in a fresh process.
+
+Milliseconds are p50 and p95 over the questions, the encoder's left out: of the whole search, of the
+processor time that its thread had of them, and of each stage. `first` is each question asked for
+the first time, `again` once more, when the words of what it finds are kept.
 """
 
 from __future__ import annotations
@@ -13,27 +17,26 @@ import argparse
 import json
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-import psutil
 
 from benchmarks.collection import CHUNKS, FEW, HALF, Real, fill, grow, real
 from benchmarks.machine import machine
+from benchmarks.searcher import CANDIDATES, EMBEDDER, Searcher, memory
 from eval.progress import stderr_lines
 from models.embedder import SentenceEmbedder
 from rag.domain import LOCAL_GROUP, Filter
-from rag.fuse import convex
-from rag.index.dense import products
 from rag.index.embedded import EmbeddedIndex
 from rag.indexing import Builder
 from rag.store.unit import open_store
+from rag.words import Words
 
 FILTERS = {"2%": {FEW}, "50%": {LOCAL_GROUP}, "all": {FEW, HALF, LOCAL_GROUP}}
-CANDIDATES, AT = 50, 10
+AT = 10
 NEW = 1_000  # rows of the catch-up
 
 
@@ -73,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def prepare(path: Path, known: Real, rows: int) -> None:
     started = time.perf_counter()
-    collection = fill(path, known, "benchmark", rows, stderr_lines())
+    collection = fill(path, known, EMBEDDER, rows, stderr_lines())
     filled = time.perf_counter() - started
     folder = path.with_suffix("")
     Builder(f"sqlite:///{path}", collection, folder, known.vectors.shape[1])(0)
@@ -85,52 +88,30 @@ def prepare(path: Path, known: Real, rows: int) -> None:
 def measure(path: Path, known: Real, asked: int, rounds: int) -> dict[str, object]:
     collection = json.loads(path.with_suffix(".json").read_text())["collection"]
     store = open_store(f"sqlite:///{path}")
-    empty = _memory()
+    found: dict[str, object] = {"MiB empty": memory()}
     started = time.perf_counter()
     index = EmbeddedIndex(store, collection, known.vectors.shape[1], folder=path.with_suffix(""))
-    everyone = frozenset(set.union(*FILTERS.values()))
-    newest = index.catch_up()
-    first = Filter(newest, everyone)
-    index.dense(known.asked[0], first, CANDIDATES)
-    index.lexical(known.questions[0], first, CANDIDATES)
-    start = time.perf_counter() - started
-    started_with = _memory()
-
-    def search(at: int, filter: Filter, times: dict[str, list[float]]) -> None:
-        began = time.perf_counter()
-        dense = index.dense(known.asked[at], filter, CANDIDATES)
-        after = time.perf_counter()
-        lexical = index.lexical(known.questions[at], filter, CANDIDATES)
-        last = time.perf_counter()
-        hits = convex(dense, lexical, 0.5)[:CANDIDATES]
-        with store() as work:
-            work.chunks.passages(collection, [hit.chunk for hit in hits], filter)
-        ended = time.perf_counter()
-        for name, seconds in (
-            ("dense", after - began),
-            ("lexical", last - after),
-            ("all", ended - began),
-        ):
-            times.setdefault(name, []).append(1000 * seconds)
-
-    found: dict[str, object] = {"start s": start, "standing": str(index.standing())}
+    searcher = Searcher(store, index, collection, known)
+    searcher.ask(0, set.union(*FILTERS.values()))
+    found |= {"start s": time.perf_counter() - started, "standing": str(index.standing())}
+    found["MiB started"] = memory()
+    index.wait()
     for name, groups in FILTERS.items():
-        filter, times = Filter(newest, frozenset(groups)), dict[str, list[float]]()
-        search(0, filter, {})  # the mask of a filter is made once
-        for at in range(min(asked, len(known.questions))):
-            search(at, filter, times)
-        found[name] = {
-            leg: [round(float(np.percentile(t, p)), 2) for p in (50, 95)]
-            for leg, t in times.items()
-        } | {"recall@10": _recall(index, known, filter, asked)}
-    found["MiB empty, started, warm: RSS and anonymous"] = [empty, started_with, _memory()]
-    found["catch-up"] = _catch_up(
-        path,
-        index,
-        known,
-        lambda at: search(at, Filter(index.catch_up(), frozenset({LOCAL_GROUP})), {}),
-        rounds,
-    )
+        searcher.ask(0, groups)  # the mask of a filter is made once
+        searcher.words = Words()
+        for round in ("first", "again"):
+            times: dict[str, list[float]] = {}
+            for at in range(min(asked, len(known.questions))):
+                for stage, took in searcher.ask(at, groups).items():
+                    times.setdefault(stage, []).append(took)
+            found[f"{name}, {round}"] = {
+                stage: [round_(np.percentile(took, p)) for p in (50, 95)]
+                for stage, took in times.items()
+            }
+        filter = Filter(index.generation, frozenset(groups))
+        found[f"{name}, recall@10"] = _recall(index, known, filter, asked)
+    found["MiB warm"] = memory()
+    found["catch-up"] = _catch_up(path, searcher, rounds)
     index.close()
     store.close()
     return found
@@ -139,56 +120,53 @@ def measure(path: Path, known: Real, asked: int, rounds: int) -> dict[str, objec
 def _recall(index: EmbeddedIndex, known: Real, filter: Filter, asked: int) -> float:
     """Of what the leg finds, against every permitted row compared."""
     held = index._held
-    base = held.dense._base
-    permitted = np.flatnonzero(held.rows.mask(filter).allowed[: len(base)])
-    scores = np.empty(len(permitted), np.float32)
+    positions = held.rows.mask(filter).positions
     shares = []
     for question in known.asked[:asked]:
-        products(base, permitted, question, scores)
-        best = permitted[np.argpartition(-scores, AT)[:AT]]
+        scores = held.dense._products(question, positions)
+        best = held.rows.chunks_at(positions[np.argpartition(-scores, AT)[:AT]])
         hits = index.dense(question, filter, CANDIDATES)[:AT]
-        shares.append(len({held.rows.chunk(at) for at in best} & {hit.chunk for hit in hits}) / AT)
+        shares.append(len({*best} & {hit.chunk for hit in hits}) / AT)
     return float(np.mean(shares))
 
 
-def _catch_up(
-    path: Path, index: EmbeddedIndex, known: Real, ask: Callable[[int], None], rounds: int
-) -> dict[str, float]:
-    """Questions one after the other while NEW rows are committed and taken in, `rounds` times."""
-    waits, quiet = list[float](), list[float]()
-    for at in range(20):
-        quiet.append(_timed(lambda at=at: ask(at)))  # type: ignore[misc]
-    lag = []
+def _catch_up(path: Path, searcher: Searcher, rounds: int) -> dict[str, float]:
+    """Questions one after the other while another process commits NEW rows and this one takes them
+    in, `rounds` times."""
+    index, lag, at = searcher.index, list[float](), 0
+
+    def ask() -> dict[str, float]:
+        nonlocal at
+        at += 1
+        return searcher.ask(at, {LOCAL_GROUP})
+
+    quiet = [ask() for _ in range(100)]
+    waits: list[dict[str, float]] = []
     for _ in range(rounds):
         target = index.generation + NEW // CHUNKS
-        writer = threading.Thread(target=grow, args=(path, known, NEW))
+        writer = get_context("spawn").Process(target=grow, args=(path, searcher.known, NEW))
         writer.start()
-        committed, at = None, 0
+        committed = None
         while index.generation < target:
-            waits.append(_timed(lambda at=at: ask(at % len(known.questions))))  # type: ignore[misc]
-            at += 1
+            waits.append(ask())
             if committed is None and not writer.is_alive():
                 committed = time.perf_counter()
-        lag.append(time.perf_counter() - (committed or time.perf_counter()))
         writer.join()
-    typical = float(np.median(quiet))
+        lag.append(time.perf_counter() - (committed or time.perf_counter()))
     return {
-        "question ms without": typical,
-        "longest question ms": max(waits),
-        "p95 ms": float(np.percentile(waits, 95)),
+        "question ms before: p50": float(np.median([each["all"] for each in quiet])),
+        "longest": max(each["all"] for each in quiet),
+        "question ms meanwhile: p50": float(np.median([each["all"] for each in waits])),
+        "p95": float(np.percentile([each["all"] for each in waits], 95)),
+        "longest of all": max(each["all"] for each in waits),
+        "longest catch-up of one": max(each["catch_up"] for each in waits),
+        "questions": len(waits),
         "seconds until searchable": float(np.median(lag)),
     }
 
 
-def _timed(work: Callable[[], None]) -> float:
-    started = time.perf_counter()
-    work()
-    return 1000 * (time.perf_counter() - started)
-
-
-def _memory() -> list[int]:
-    told = psutil.Process().memory_full_info()
-    return [told.rss // 2**20, (told.rss - told.shared) // 2**20]
+def round_(number: float) -> float:
+    return round(float(number), 2)
 
 
 def _save(path: Path, known: Real) -> None:

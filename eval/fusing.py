@@ -22,9 +22,9 @@ from rag.bootstrap import Attest
 from rag.domain import Collection, Filter, Hit, Passage, Principal, Right
 from rag.errors import BadInput
 from rag.fuse import convex
-from rag.prompt import shown
 from rag.reach import collection_for
 from rag.wording import Wording, wording
+from rag.words import analysed
 
 WEIGHTS = tuple(step / 20 for step in range(21))
 FOLDS = 5
@@ -166,7 +166,7 @@ def _case(
         one.question,
         [hit for hit in dense if hit.chunk in found],
         [hit for hit in lexical if hit.chunk in found],
-        wording(one.question, {id: shown(passage) for id, passage in found.items()}),
+        wording(one.question, {id: analysed(passage) for id, passage in found.items()}),
         units,
         grades,
     )

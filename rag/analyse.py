@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterator
+from itertools import chain
 
 import Stemmer
 
@@ -49,16 +49,24 @@ def analyse(text: str) -> list[str]:
     or stop words alone. No token holds white space or is longer than `LONGEST` characters, and none
     comes from both sides of white space: so each word with what it is written together with is
     analysed once, and of texts that repeat such words the rest is looking them up."""
-    return [token for word in text.split() for token in _known(word)]
+    return list(chain.from_iterable(map(_known.__getitem__, text.split())))
 
 
-def _known(word: str) -> Sequence[str]:
-    return _remembered(word) if len(word) <= _SHORT else _analysed(word)
+class _Known(dict[str, tuple[str, ...]]):
+    """The tokens of words, each found out when it is first asked for. A plain look-up costs a
+    quarter of a call of `lru_cache`; so what is full is emptied, and frequent words are soon
+    back."""
+
+    def __missing__(self, word: str) -> tuple[str, ...]:
+        tokens = tuple(_analysed(word))
+        if len(word) <= _SHORT:
+            if len(self) >= _REMEMBERED:
+                self.clear()
+            self[word] = tokens
+        return tokens
 
 
-@lru_cache(_REMEMBERED)
-def _remembered(word: str) -> Sequence[str]:
-    return tuple(_analysed(word))
+_known = _Known()
 
 
 def _analysed(text: str) -> list[str]:

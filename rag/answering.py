@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from time import perf_counter
 
@@ -48,6 +48,7 @@ from rag.reach import answer_for, collection_for
 from rag.reading import Boxes, Limits, Reading, Result
 from rag.retrieve import Fuse, Retrieved, Searched, retrieve
 from rag.verify import Lexical
+from rag.words import Words
 
 Event = Found | Said | Answer
 
@@ -99,6 +100,7 @@ class Answering:
     fuse: Callable[[Collection], Fuse]
     boxes: Boxes
     policy: Policy
+    words: Words = field(default_factory=Words)
 
     # --- the main way ---------------------------------------------------------------------------
 
@@ -355,6 +357,7 @@ class Answering:
                     candidates=max(self.policy.candidates, k),
                     conditions=tuple(conditions),
                     generation=generation,
+                    words=self.words,
                 )
             except (EmbedderChanged, UnknownCollection):
                 now = self.searched(collection.id)

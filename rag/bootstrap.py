@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rag import errors
 from rag.answering import Answering, Policy
-from rag.domain import Box, Collection, Sampling
+from rag.domain import Box, Chunk, Collection, Passage, Sampling
 from rag.embedders import Embedders
 from rag.engine_client import EngineClient
 from rag.fuse import convex, rrf
@@ -243,6 +243,8 @@ class Attest:
         self.warm_reader()
         _tried(lambda: sweep_snapshots(self.settings, self.store))
         _tried(lambda: self.embedder.embed(["ready"]))
+        passage = Passage(Chunk("", "", 0, 5, "ready"), "", "", "", 1.0)
+        _tried(lambda: self.reranker.rerank("ready", [passage]))
 
     def warm_reader(self) -> None:
         """As `warm`, without what retrieves: KV blocks are dropped, not snapshots."""

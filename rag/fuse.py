@@ -9,7 +9,6 @@ from rag.domain import Hit, Leg
 from rag.wording import Wording
 
 RRF_K = 60
-BESIDE = 1.0  # words side by side, against 1 for the two legs together (docs/experiments.md)
 PLAIN = Wording()
 
 
@@ -19,23 +18,23 @@ def convex(
     dense_weight: float,
     wording: Wording = PLAIN,
 ) -> list[Hit]:
-    """`w * dense + (1 - w) * lexical` over scores scaled to [0, 1] within each list: 0 is a leg's
-    least possible score and 1 the list's best, the scaling that Bruch, Gai and Ingber (2022, arXiv
-    2210.11934) found most robust. Least is 0 for BM25, and for cosine too, where unrelated texts
-    stand. A chunk that a list lacks counts 0 there. BM25's best hit counts not 1 but as much of the
-    question as its candidates cover; to that comes `BESIDE * beside`, which is 0 for most. Raises
-    ValueError for a weight outside [0, 1].
+    """`w * meaning + (1 - w) * words`. Meaning is the dense score and words the lexical one, each
+    scaled to 1 for its list's best (Bruch, Gai and Ingber 2022, arXiv 2210.11934); 0 is a leg's
+    least possible score: 0 for BM25, and for cosine too, where unrelated texts stand. A chunk that
+    the dense list lacks counts as its last, which is at least as near; one without the question's
+    words counts 0. BM25's best hit counts not 1 but as much of the question as its candidates
+    cover, and to it comes how the words stand. Raises ValueError for a weight outside [0, 1].
     """
     if not 0 <= dense_weight <= 1:
         raise ValueError(f"the dense weight is {dense_weight}; it must be between 0 and 1")
-    trusted = (1 - dense_weight) * wording.covered
-    parts = ((dense_weight, _scaled(dense)), (trusted, _scaled(lexical)))
-    scores: dict[str, float] = {}
-    for weight, scaled in parts:
-        for chunk, score in scaled.items():
-            scores[chunk] = scores.get(chunk, 0.0) + weight * score
-    for chunk in scores.keys() & wording.beside.keys():
-        scores[chunk] += BESIDE * wording.beside[chunk]
+    meaning, words = _scaled(dense), _scaled(lexical)
+    least = min(meaning.values(), default=0.0)
+    scores = {
+        chunk: dense_weight * meaning.get(chunk, least)
+        + (1 - dense_weight)
+        * (wording.covered * words.get(chunk, 0.0) + wording.standing.get(chunk, 0.0))
+        for chunk in {**meaning, **words}
+    }
     return _ranked(scores, dense, lexical)
 
 

@@ -236,11 +236,13 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """How far a searcher is behind `generation`, the newest: rows born and rows ended since."""
+    """How far a searcher is behind `generation`, the newest: rows born and rows ended since, and
+    the `Chunks.mark` of the generation it is at."""
 
     generation: int
     born: int
     ended: int
+    mark: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from time import perf_counter
 from typing import Protocol
 
 from rag.domain import Condition, Embedding, Filter, Hit, Leg, Passage
-from rag.errors import EmbedderChanged, EmptyQuestion, UnknownGeneration
-from rag.ports import Embedder, SearchIndex, Store, Vectors
-from rag.prompt import shown
+from rag.errors import EmbedderChanged, EmptyQuestion, ModelError, UnknownGeneration
+from rag.ports import Embedder, SearchIndex, Store, UnitOfWork, Vectors
 from rag.wording import Wording, wording
+from rag.words import Words
 
 _DEEPEST = 16  # times the candidates: bounds what a question costs that may see nothing
 
@@ -48,7 +48,7 @@ class Searched:
 @dataclass(frozen=True, slots=True)
 class Retrieved:
     """Passages best first, as of `generation`. Each one's `scores` holds what it has of "dense",
-    "lexical", "beside" and "hybrid"; `timings` are seconds per stage, `lists` the hits of each
+    "lexical", "wording" and "hybrid"; `timings` are seconds per stage, `lists` the hits of each
     leg."""
 
     generation: int
@@ -71,14 +71,16 @@ def retrieve(
     conditions: tuple[Condition, ...] = (),
     documents: frozenset[str] | None = None,
     generation: int | None = None,
+    words: Words | None = None,
 ) -> Retrieved:
     """The passages of a collection (by id) that `groups` may read, for a question.
 
     Each leg gives `candidates` hits; `fuse` joins them (`rag.fuse.convex` or `rrf` with its weight
     bound). The newest committed generation is read once, unless an older one is asked for. Rights
     are applied inside the legs, and once more in SQL when the texts are fetched; should SQL drop
-    hits, the legs are asked for up to 16 times as many, so that enough are left. Raises
-    EmptyQuestion, and EmbedderChanged when the collection was embedded by another model.
+    hits, the legs are asked for up to 16 times as many, so that enough are left. `words` keeps the
+    analysed words of what is found for the questions after it. Raises EmptyQuestion, and
+    EmbedderChanged when the collection was embedded by another model.
     """
     if not question.strip():
         raise EmptyQuestion("the question is empty; write what you want to know")
@@ -91,18 +93,18 @@ def retrieve(
         newest = index.catch_up()
         at = newest if generation is None else min(generation, newest)
     filter = Filter(at, groups, conditions, documents)
-    if vectors is not None:
-        _require_embedder(store, collection, embedder)
     depth = candidates
     while True:
         lists: dict[Leg, list[Hit]] = {}
         if vectors is not None:
-            with _timed(timings, "dense"):
+            with _timed(timings, "dense"), _explained(store, collection, embedder):
                 lists[Leg.DENSE] = index.dense(vectors[0], filter, depth)
         if leg is not Leg.DENSE:
             with _timed(timings, "lexical"):
                 lists[Leg.LEXICAL] = index.lexical(question, filter, depth)
         with _timed(timings, "fetch"), store() as work:
+            if vectors is not None:
+                _require_embedder(work, collection, embedder)
             ids = [hit.chunk for hits in lists.values() for hit in hits]
             found = {p.chunk.id: p for p in work.chunks.passages(collection, ids, filter)}
         full = {name for name, hits in lists.items() if len(hits) == depth}
@@ -111,24 +113,37 @@ def retrieve(
         if not short or depth >= _DEEPEST * candidates:
             break
         depth *= 4  # the index returned rows that SQL does not permit: look behind them
-    words = Wording()
-    if leg is Leg.HYBRID:
-        with _timed(timings, "fuse"):
-            words = wording(question, {id: shown(passage) for id, passage in found.items()})
-            lists[leg] = fuse(lists[Leg.DENSE], lists[Leg.LEXICAL], wording=words)
-    ranked = [found[hit.chunk] for hit in lists[leg]]
-    return Retrieved(at, _scored(ranked, lists, words.beside, leg), timings, lists)
+    with _timed(timings, "fuse"):
+        stand = Wording()
+        if leg is Leg.HYBRID:
+            # What is read of the past may be deleted since: its words are not kept.
+            kept = Words() if words is None or at != newest else words
+            stand = wording(question, kept.of(found.values(), collection, at))
+            lists[leg] = fuse(lists[Leg.DENSE], lists[Leg.LEXICAL], wording=stand)
+        passages = _scored([found[hit.chunk] for hit in lists[leg]], lists, stand.standing, leg)
+    return Retrieved(at, passages, timings, lists)
 
 
 def _seen(hits: Sequence[Hit], found: Mapping[str, Passage], most: int) -> list[Hit]:
     """The first `most` that SQL permits, ranked among themselves."""
     permitted = [hit for hit in hits if hit.chunk in found][:most]
-    return [replace(hit, rank=rank) for rank, hit in enumerate(permitted, 1)]
+    ranked = enumerate(permitted, 1)
+    return [hit if hit.rank == rank else replace(hit, rank=rank) for rank, hit in ranked]
 
 
-def _require_embedder(store: Store, collection: str, embedder: Embedder) -> None:
-    with store() as work:
-        made_by = work.collections.get(collection).embedder
+@contextmanager
+def _explained(store: Store, collection: str, embedder: Embedder) -> Iterator[None]:
+    """A vector that the index refuses is most likely another model's; then that is said."""
+    try:
+        yield
+    except ModelError:
+        with store() as work:
+            _require_embedder(work, collection, embedder)
+        raise
+
+
+def _require_embedder(work: UnitOfWork, collection: str, embedder: Embedder) -> None:
+    made_by = work.collections.get(collection).embedder
     if made_by and made_by != embedder.identity:
         raise EmbedderChanged(
             f"the collection is embedded by {made_by}, and not by {embedder.identity}; ask again"
@@ -138,21 +153,19 @@ def _require_embedder(store: Store, collection: str, embedder: Embedder) -> None
 def _scored(
     found: Sequence[Passage],
     lists: Mapping[Leg, Sequence[Hit]],
-    beside: Mapping[str, float],
+    standing: Mapping[str, float],
     leg: Leg,
 ) -> tuple[Passage, ...]:
-    scores = {chunk: {"beside": score} for chunk, score in beside.items() if score > 0}
+    scores = {chunk: {"wording": score} for chunk, score in standing.items() if score > 0}
     for name, hits in lists.items():
         for hit in hits:
             scores.setdefault(hit.chunk, {})[name.value] = hit.score
-    return tuple(
-        replace(
-            passage,
-            score=scores[passage.chunk.id][leg.value],
-            scores=scores[passage.chunk.id],
-        )
-        for passage in found
-    )
+    made = []
+    for passage in found:
+        own = scores[passage.chunk.id]
+        place = passage.document, passage.document_name, passage.title
+        made.append(Passage(passage.chunk, *place, own[leg.value], own))
+    return tuple(made)
 
 
 @contextmanager

@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     chunk_overlap_tokens: int = Field(0, ge=0, le=1024)
     lexical: Literal["tantivy", "rank_bm25"] = "tantivy"
     fusion: Literal["convex", "rrf"] = "convex"
-    fusion_dense_weight: float = Field(0.5, ge=0, le=1)
+    fusion_dense_weight: float = Field(0.65, ge=0, le=1)
     candidates: int = Field(50, ge=1, le=1000)
     reranker: Literal["auto", "none", "minilm-tokens-1"] = "auto"
     rerank_candidates: int = Field(10, ge=1, le=200)

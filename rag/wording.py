@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TypeVar
@@ -15,66 +15,109 @@ from typing import TypeVar
 from rag.analyse import analyse
 
 T = TypeVar("T", bound=Hashable)
+Pair = tuple[str, str]
+Places = Sequence[tuple[int, str]]  # where in a candidate words of the question stand, in order
+
 _SATURATION = 1.2  # BM25's k1; all candidates are about as long
+_WINDOW = 16  # words that count as one place
+_NEAR = 4  # words between two that still belong together
+
+# What each reading of the words counts beside BM25's best hit, which counts 1; fitted with the
+# weight of the dense leg on 8,000 questions of other data (docs/experiments.md).
+HELD, CLOSE, NEAR, BESIDE = 0.35, 0.5, 0.35, 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
     """`covered` in [0, 1] is how much of the question the candidate that holds most of its words
     holds, by rarity: where it is little, people ask in other words than the documents use, and
-    BM25's best hit is not to be trusted much. `beside` maps each candidate to how many of the
-    question's words stand side by side in it, as in the question: a bag of words cannot see that,
-    and a vector blurs it. In [0, 1)."""
+    BM25's best hit is not to be trusted much. `standing` maps each candidate to how well its words
+    stand for the question's, at least 0 and under 3.2: a bag of words cannot see where they stand,
+    and a vector blurs it."""
 
     covered: float = 1.0
-    beside: Mapping[str, float] = field(default_factory=dict)
+    standing: Mapping[str, float] = field(default_factory=dict)
 
 
-def wording(question: str, texts: Mapping[str, str]) -> Wording:
-    """Of the candidates `texts` (by chunk). A pair of neighbouring content words scores as a term
-    does (Metzler and Croft, SIGIR 2005, whose ordered window of two it is): repeating saturates;
-    `beside` is the mean over the question's pairs. Rarity is BM25's inverse document frequency over
-    the candidates."""
+def wording(question: str, held: Mapping[str, Sequence[str]]) -> Wording:
+    """Of the candidates' analysed words (`rag.analyse`), by chunk. Four readings of each, in [0, 1]
+    and weighted by rarity, BM25's inverse document frequency over the candidates: the share of the
+    question's words that it holds, the share that it holds within 16 words, the share of the
+    question's neighbouring words that stand near each other, and how often those stand side by
+    side as in the question, which scores as a term does (Metzler and Croft, SIGIR 2005, whose
+    windows these are): repeating saturates."""
     asked = analyse(question)
-    held = {chunk: analyse(text) for chunk, text in texts.items()}
     if not asked or not held:
         return Wording()
     terms = set(asked)
-    shares = {chunk: terms.intersection(words) for chunk, words in held.items()}
-    rarity = _rarity(list(terms), list(shares.values()))
-    whole = math.fsum(rarity.values())
     pairs = {pair for pair in pairwise(asked) if pair[0] != pair[1]}
-    counted = {chunk: _pairs(pairs, shares[chunk], words) for chunk, words in held.items()}
-    return Wording(
-        max(math.fsum(rarity[term] for term in share) for share in shares.values()) / whole,
-        _beside(pairs, counted),
-    )
+    places = {chunk: _places(terms, words) for chunk, words in held.items()}
+    shares = {chunk: {word for _, word in found} for chunk, found in places.items()}
+    side = {chunk: _side_by_side(pairs, found) for chunk, found in places.items()}
+    rarity, of_pairs = _rarity(terms, shares.values()), _rarity(pairs, side.values())
+    whole = math.fsum(rarity.values())
+    share = {chunk: math.fsum(map(rarity.__getitem__, has)) for chunk, has in shares.items()}
+    standing = {
+        chunk: HELD * share[chunk] / whole
+        + CLOSE * _closest(found, rarity) / whole
+        + NEAR * _near(pairs, found)
+        + BESIDE * _beside(side[chunk], of_pairs)
+        for chunk, found in places.items()
+    }
+    return Wording(max(share.values()) / whole, standing)
 
 
-def _pairs(
-    pairs: set[tuple[str, str]], share: set[str], words: Sequence[str]
-) -> Counter[tuple[str, str]]:
-    """Those of `pairs` that stand in `words`, which hold of the question's terms `share`."""
-    possible = {pair for pair in pairs if share.issuperset(pair)}
-    return Counter(pair for pair in pairwise(words) if pair in possible) if possible else Counter()
+def _places(terms: set[str], words: Sequence[str]) -> Places:
+    return [(at, word) for at, word in enumerate(words) if word in terms]
 
 
-def _beside(
-    pairs: set[tuple[str, str]], counted: Mapping[str, Counter[tuple[str, str]]]
-) -> dict[str, float]:
-    rarity = _rarity(list(pairs), [set(found) for found in counted.values()])
-
-    def score(found: Counter[tuple[str, str]]) -> float:
-        parts = (rarity[pair] * n / (n + _SATURATION) for pair, n in found.items())
-        return math.fsum(parts) / max(1, len(pairs))
-
-    return {chunk: score(found) for chunk, found in counted.items()}
+def _side_by_side(pairs: set[Pair], places: Places) -> Mapping[Pair, int]:
+    """How often each of `pairs` stands there word by word."""
+    found = [(a, b) for (i, a), (j, b) in pairwise(places) if j == i + 1 and (a, b) in pairs]
+    return Counter(found) if found else {}
 
 
-def _rarity(wanted: Sequence[T], held: Sequence[set[T]]) -> dict[T, float]:
+def _beside(side: Mapping[Pair, int], rarity: Mapping[Pair, float]) -> float:
+    if not side:
+        return 0.0
+    return math.fsum(rarity[pair] * n / (n + _SATURATION) for pair, n in side.items()) / len(rarity)
+
+
+def _near(pairs: set[Pair], places: Places) -> float:
+    """The share of `pairs` whose words stand within a few words of each other, in any order."""
+    if not pairs:
+        return 0.0
+    found: set[Pair] = set()
+    for first, (i, a) in enumerate(places):
+        for j, b in places[first + 1 : first + 1 + _NEAR]:
+            if j - i > _NEAR:
+                break
+            found |= pairs & {(a, b), (b, a)}
+    return len(found) / len(pairs)
+
+
+def _closest(places: Places, rarity: Mapping[str, float]) -> float:
+    """The rarity of the question's words in the window that holds most of it."""
+    best = now = 0.0
+    inside: Counter[str] = Counter()
+    start = 0
+    for at, word in places:
+        while places[start][0] <= at - _WINDOW:
+            gone = places[start][1]
+            inside[gone] -= 1
+            now -= 0 if inside[gone] else rarity[gone]
+            start += 1
+        now += 0 if inside[word] else rarity[word]
+        inside[word] += 1
+        best = max(best, now)
+    return best
+
+
+def _rarity(wanted: Iterable[T], held: Collection[Iterable[T]]) -> dict[T, float]:
     """In (0, 1], as a share of the rarity of what no candidate holds."""
     frequency = Counter(each for share in held for each in share)
-    return {each: _idf(frequency[each], len(held)) / _idf(0, len(held)) for each in wanted}
+    rarest = _idf(0, len(held))
+    return {each: _idf(frequency[each], len(held)) / rarest for each in wanted}
 
 
 def _idf(holding: int, of: int) -> float:

@@ -30,10 +30,11 @@ def test_convex_by_hand() -> None:
             "a": 0.6 + 0.4 * 2 / 12,
             "b": 0.6 * 7 / 9 + 0.4,
             "c": 0.6 * 5 / 9,
-            "d": 0.4 * 6 / 12,
+            "d": 0.6 * 5 / 9
+            + 0.4 * 6 / 12,  # the dense list ends before it, so at most as near as c
         }
     )
-    assert [(h.chunk, h.rank) for h in found] == [("b", 1), ("a", 2), ("c", 3), ("d", 4)]
+    assert [(h.chunk, h.rank) for h in found] == [("b", 1), ("a", 2), ("d", 3), ("c", 4)]
     assert {hit.leg for hit in found} == {Leg.HYBRID}
 
 
@@ -45,17 +46,18 @@ def test_rrf_by_hand() -> None:
     assert [hit.chunk for hit in found] == ["b", "a", "d", "c"]
 
 
-def test_words_side_by_side_are_a_third_voice() -> None:
-    near = Wording(1.0, {"d": 0.4, "b": 0.1, "elsewhere": 0.9})
-    plain, lifted = scores(convex(DENSE, LEXICAL, 0.6)), scores(convex(DENSE, LEXICAL, 0.6, near))
-    assert lifted == pytest.approx({**plain, "d": plain["d"] + 0.4, "b": plain["b"] + 0.1})
-    assert rrf(DENSE, LEXICAL, near) == rrf(DENSE, LEXICAL)
+def test_how_the_words_stand_counts_with_the_words() -> None:
+    stand = Wording(1.0, {"d": 0.4, "b": 0.1, "elsewhere": 0.9})
+    plain, lifted = scores(convex(DENSE, LEXICAL, 0.6)), scores(convex(DENSE, LEXICAL, 0.6, stand))
+    assert lifted == pytest.approx({**plain, "d": plain["d"] + 0.16, "b": plain["b"] + 0.04})
+    assert scores(convex(DENSE, LEXICAL, 1, stand)) == scores(convex(DENSE, LEXICAL, 1))
+    assert rrf(DENSE, LEXICAL, stand) == rrf(DENSE, LEXICAL)
 
 
 def test_words_that_no_candidate_holds_take_trust_from_the_lexical_leg() -> None:
-    half = scores(convex(DENSE, LEXICAL, 0.6, Wording(covered=0.5)))
-    assert half["d"] == pytest.approx(0.2 * 6 / 12)
-    assert half["c"] == scores(convex(DENSE, LEXICAL, 0.6))["c"]
+    plain, half = convex(DENSE, LEXICAL, 0.6), convex(DENSE, LEXICAL, 0.6, Wording(covered=0.5))
+    assert scores(plain)["d"] - scores(half)["d"] == pytest.approx(0.2 * 6 / 12)
+    assert scores(half)["c"] == scores(plain)["c"]
 
 
 def test_the_ends_of_the_weight_are_the_legs() -> None:

@@ -16,6 +16,7 @@ from rag.index.embedded import LexicalName
 from rag.ports import SearchIndex, Vectors
 from rag.retrieve import Retrieved, retrieve
 from rag.store.unit import open_store
+from rag.words import Words
 from tests.index.library import Library
 from tests.servers import SqliteDatabases
 
@@ -52,7 +53,7 @@ def test_each_leg_finds_the_passage_and_says_how(library: Library, leg: Leg) -> 
     best = found.passages[0]
     assert best.document_name == "fees.md"
     assert best.score == best.scores[leg.value]
-    how = {"dense", "lexical", "beside", "hybrid"} if leg is Leg.HYBRID else {leg}
+    how = {"dense", "lexical", "wording", "hybrid"} if leg is Leg.HYBRID else {leg}
     assert set(best.scores) == how
     scores = [passage.score for passage in found.passages]
     assert scores == sorted(scores, reverse=True)
@@ -64,9 +65,9 @@ def test_words_side_by_side_lift_what_the_legs_find_alike(library: Library) -> N
         "near.md", "A late arrival costs nothing. The fee for it was dropped in the spring."
     )
     found = ask(library, "late fee").passages
-    beside = {p.document_name: p.scores.get("beside", 0.0) for p in found}
+    stand = {p.document_name: p.scores.get("wording", 0.0) for p in found}
     assert found[0].document_name == "fees.md"
-    assert beside["fees.md"] > beside["near.md"] == 0
+    assert stand["fees.md"] > stand["near.md"] > 0
 
 
 def test_rights_and_conditions(library: Library) -> None:
@@ -180,3 +181,32 @@ def test_what_an_index_returns_by_mistake_does_not_crowd_out_the_rest(
     found = ask(library, "late fee", leg=leg, candidates=3)
     assert names(found)[0] == "fees.md"
     assert not [name for name in names(found) if name.startswith(("secret", "salary"))]
+
+
+def test_words_are_kept_between_questions_and_give_the_same(library: Library) -> None:
+    words = Words()
+    for question in ("late fee", "leave a year", "late fee"):
+        with_them = ask(library, question, words=words)
+        assert with_them.passages == ask(library, question).passages
+    assert {p.chunk.id for p in with_them.passages} <= words._held.keys()
+
+
+def test_no_words_of_a_deleted_document_are_kept_after_the_next_question(library: Library) -> None:
+    words = Words()
+    before = ask(library, "late fee", words=words)
+    gone = {p.chunk.id for p in before.passages if p.document_name == "fees.md"}
+    assert gone & words._held.keys()
+    library.delete("fees.md")
+    ask(library, "leave", words=words)
+    assert not gone & words._held.keys()
+    again = ask(library, "late fee", generation=before.generation, words=words)
+    assert "fees.md" in names(again)
+    assert not gone & words._held.keys(), "what is read of the past is not kept"
+
+
+def test_words_of_few_chunks_only_are_kept(library: Library) -> None:
+    words = Words(most=2)
+    library.put("late.md", "Who is late pays late fees.")
+    for question in ("late fee", "leave", "late fee"):
+        assert ask(library, question, words=words).passages == ask(library, question).passages
+        assert len(words._held) <= 2

@@ -124,14 +124,21 @@ def _write(
 def of_the_truth(store: Store, made: Manifest) -> bool:
     """Whether the truth still has the generation a snapshot was made at, and all of its rows: a
     store that was put back to a backup has not, nor one that rows were purged of."""
+    asked = (made.collection, made.generation, made.floor, made.mark)
+    return rows_of_the_truth(store, *asked) == made.rows
+
+
+def rows_of_the_truth(
+    store: Store, collection: str, generation: int, floor: int, mark: str
+) -> int | None:
+    """How many rows the truth has that were born up to a generation and did not die up to `floor`;
+    None when it has not the generation of this mark."""
     with store() as work:
-        if work.chunks.mark(made.collection, made.generation) != made.mark:
-            return False
-        whole, later, before = (
-            work.chunks.news(made.collection, at) for at in (0, made.generation, made.floor)
-        )
+        if work.chunks.mark(collection, generation) != mark:
+            return None
+        whole, later, before = (work.chunks.news(collection, at) for at in (0, generation, floor))
     born, ended = whole.born - later.born, whole.ended - before.ended
-    return born - ended == made.rows
+    return born - ended
 
 
 def pages(store: Store, collection: str, generation: int) -> Iterator[list[Row]]:

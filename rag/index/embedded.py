@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +38,7 @@ LEXICALS: dict[str, Callable[[], Lexical]] = {
     "tantivy": TantivyLexical,
     "rank_bm25": RankBm25Lexical,
 }
-_PATIENCE = 0.025  # seconds that a question waits for many new rows
+_PATIENCE = 0.025  # seconds after which no question waits for many new rows any more
 
 
 class EmbeddedIndex:
@@ -68,9 +69,11 @@ class EmbeddedIndex:
         self._lock = ReadWriteLock()  # no reader sees half a change
         self._later = threading.Lock()
         self._thread: threading.Thread | None = None  # applies many new rows
+        self._begun = 0.0
         self._upkeep: Upkeep | None = None
         if folder is not None and lexical == "tantivy":
-            self._upkeep = Upkeep(store, collection_id, folder, dimension, sizes, self._adopt, make)
+            own = (store, collection_id, folder, dimension, sizes)
+            self._upkeep = Upkeep(*own, self._adopt, self.compact, make)
         self._held = self._empty()
 
     def _empty(self) -> Held:
@@ -84,17 +87,18 @@ class EmbeddedIndex:
 
     def catch_up(self) -> int:
         """Apply what was committed since the last call; return the newest generation applied. Many
-        new rows, and nothing ended, are applied in the background: a question waits a moment for
-        them and else reads the generation before. Raises Corrupt and IndexUnavailable, after which
-        the next call builds everything anew."""
+        new rows, and nothing ended, are applied in the background: who asks in the first moment
+        waits a little for them, and everybody else reads the generation before. Raises Corrupt and
+        IndexUnavailable, after which the next call builds everything anew."""
         held = self._held
         at = held.generation
         with self._asking() as chunks:
-            same = held.mark == chunks.mark(self._collection, at)
             news = chunks.news(self._collection, at)
+        same = held.mark == news.mark
         many = news.generation > at > 0 and not news.ended and news.born > self._sizes.at_once
         if same and many:
-            self._apply_later().join(_PATIENCE)
+            thread, begun = self._apply_later()
+            thread.join(max(0.0, begun + _PATIENCE - time.monotonic()))
             at = max(at, self._held.generation) if self._held is held else at
         elif not same or news.generation != at:
             at = self._catch_up_now()
@@ -111,12 +115,13 @@ class EmbeddedIndex:
             self._replace(self._empty())
 
     def compact(self) -> Standing:
-        """Leave out every row that has ended, from the files as well: what a purge calls once the
-        rows are gone from the store. Older generations cannot be searched afterwards."""
+        """Leave out every row that has ended, from the files as well, once a purge has taken the
+        rows from the store; the background does so by itself. Questions go on beside it. Older
+        generations cannot be searched afterwards."""
         generation = self._catch_up_now()
         if self._held.snapshot is None or self._upkeep is None:
-            self.forget()
-            self._catch_up_now()
+            with self._applying:
+                self._begin()
         else:
             self._upkeep.compact(generation)
             self._upkeep.sweep(self._held.working)
@@ -207,15 +212,16 @@ class EmbeddedIndex:
         except AttestError as exc:  # the next question meets it as well
             log.warning("new rows of collection %s cannot be added: %s", self._collection, exc)
 
-    def _apply_later(self) -> threading.Thread:
-        """Several generations that come meanwhile are applied by one thread."""
+    def _apply_later(self) -> tuple[threading.Thread, float]:
+        """Several generations that come meanwhile are applied by one thread; when it began."""
         with self._later:
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(
                     target=self._catch_up_quietly, name="index catch-up", daemon=True
                 )
+                self._begun = time.monotonic()
                 self._thread.start()
-            return self._thread
+            return self._thread, self._begun
 
     def _begin(self) -> None:
         """From nothing: the newest snapshot, or every row, page by page."""

@@ -58,7 +58,8 @@ class Held:
         self.rows.check(born)
         vectors = self.dense.matrix(born)
         if born:
-            self.lexical.add([_terms(row) for row in born], [row_labels(row) for row in born])
+            found = [_words(row) for row in born]
+            self.lexical.add([words for words, _ in found], [labels for _, labels in found])
         return Prepared(born, vectors)
 
     def show(
@@ -100,21 +101,19 @@ class Held:
         )
 
     def hits(self, ranked: Ranked, leg: Leg) -> list[Hit]:
-        found = zip(ranked.positions.tolist(), ranked.scores.tolist(), strict=True)
-        return [
-            Hit(self.rows.chunk(position), score, rank, leg)
-            for rank, (position, score) in enumerate(found, start=1)
-        ]
+        found = zip(self.rows.chunks_at(ranked.positions), ranked.scores.tolist(), strict=True)
+        return [Hit(chunk, score, rank, leg) for rank, (chunk, score) in enumerate(found, start=1)]
 
     def close(self) -> None:
         if self._working is not None:
             self._working.close()
 
 
-def _terms(row: Row) -> list[str]:
-    """Lets other threads in: a question would else wait for the interpreter, 5 ms each time."""
+def _words(row: Row) -> tuple[list[str], list[str]]:
+    """Terms and labels. Lets other threads in: a question would else wait for the interpreter, 5 ms
+    each time it has given it up."""
     time.sleep(0)
-    return terms(row)
+    return terms(row), row_labels(row)
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,9 +56,10 @@ class RowTable:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def chunk(self, position: int) -> str:
-        """The id of the chunk that the row indexes."""
-        return bytes(self.chunks.values[position]).decode()
+    def chunks_at(self, positions: NDArray[np.int64]) -> list[str]:
+        """The ids of the chunks that these rows index."""
+        found: list[bytes] = self.chunks.values[positions].tolist()
+        return [chunk.decode() for chunk in found]
 
     @property
     def ended(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from itertools import zip_longest
@@ -19,6 +20,7 @@ from rag.index.ranked import NOTHING, Ranked, exact_top
 _WRITER_BYTES = 32 * 2**20
 BUILD_BYTES = 256 * 2**20  # of the writer that makes a snapshot: fewer, larger segments
 _NARROW = 4  # labels of one row in so many, or fewer, are looked up (docs/experiments.md)
+_TOGETHER = 32  # rows, about 2 ms
 _FOREIGN = (ValueError, RuntimeError, OSError, OverflowError)  # all that tantivy raises
 
 
@@ -67,6 +69,8 @@ class TantivyLexical:
                     document.add_text("labels", label)
                 self._writer.add_document(document)
                 self._added += 1
+                if not self._added % _TOGETHER:
+                    time.sleep(0)  # lets questions in
             self._writer.commit()
         except _FOREIGN as exc:
             raise IndexUnavailable(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from rag.errors import AttestError, Corrupt
-from rag.index.building import build, of_the_truth
+from rag.index.building import build, of_the_truth, rows_of_the_truth
 from rag.index.held import Held
 from rag.index.sizes import Sizes
 from rag.index.snapshot import Snapshot, drop, newest, newest_name, remove_all
@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 HISTORY = timedelta(hours=1)  # rows that ended within it stay when a snapshot is compacted
 _LOOK = 1.0  # seconds between looks for what another process made
 _REST = 600.0  # seconds after a snapshot could not be made
+_COUNT = (
+    60.0  # seconds between counts of what was purged; one takes a third of one at a million rows
+)
 _WAIT = 0.2
 
 
@@ -41,10 +44,12 @@ class Make(Protocol):
 
 
 Adopt = Callable[[Snapshot], None]
+Compact = Callable[[], object]
 
 
 class Upkeep:
-    """`adopt` puts a newer snapshot in place of what is held. One thread works at a time."""
+    """`adopt` puts a newer snapshot in place of what is held, `compact` leaves nothing of rows that
+    are gone. One thread works at a time."""
 
     def __init__(
         self,
@@ -54,6 +59,7 @@ class Upkeep:
         dimension: int,
         sizes: Sizes,
         adopt: Adopt,
+        compact: Compact,
         make: Make | None = None,
     ) -> None:
         self._store = store
@@ -62,11 +68,13 @@ class Upkeep:
         self._dimension = dimension
         self._sizes = sizes
         self._adopt = adopt
+        self._leave_out = compact
         self._make = Here(store, collection, folder, dimension, sizes) if make is None else make
         self._busy = threading.Lock()
         self._thread: threading.Thread | None = None
         self._next_look = 0.0
         self._next_make = 0.0
+        self._next_count = 0.0
 
     def first(self, born: int) -> Snapshot | None:
         """What a start begins with: the newest snapshot; made now, where reading `born` rows into
@@ -88,11 +96,17 @@ class Upkeep:
         newer = newest_name(self._folder) > held.name
         unread = held.snapshot is not None and not held.verified
         due = self._due(held) and now >= self._next_make
-        if not (newer or unread or due):
+        count = now >= self._next_count
+        if not (newer or unread or due or count):
             self._busy.release()
             return
+        if count:
+            self._next_count = now + _COUNT
         self._thread = threading.Thread(
-            target=self._work, args=(held, due and not newer), name="index upkeep", daemon=True
+            target=self._work,
+            args=(held, due and not newer, count),
+            name="index upkeep",
+            daemon=True,
         )
         self._thread.start()
 
@@ -142,7 +156,29 @@ class Upkeep:
             least, self._sizes.dead_share * base
         )
 
-    def _work(self, held: Held, make: bool) -> None:
+    def _work(self, held: Held, make: bool, count: bool) -> None:
+        try:
+            purged = count and self._purged(held)
+        except AttestError:  # the next question meets it as well
+            purged = False
+        if not purged:
+            self._bring_up(held, make)
+            return
+        self._busy.release()
+        log.info("rows of collection %s were purged; its index leaves them out", self._collection)
+        try:
+            self._leave_out()
+        except (AttestError, OSError) as exc:
+            log.warning("purged rows of collection %s are still indexed: %s", self._collection, exc)
+
+    def _purged(self, held: Held) -> bool:
+        """Whether the truth has fewer of the rows held than there are. Rows that are being added
+        are left for the next count."""
+        at, rows = held.generation, len(held.rows)
+        left = rows_of_the_truth(self._store, self._collection, at, held.floor, held.mark)
+        return left is not None and left < rows and (held.generation, len(held.rows)) == (at, rows)
+
+    def _bring_up(self, held: Held, make: bool) -> None:
         try:
             if make:
                 self._make(max(held.floor, self._settled()))

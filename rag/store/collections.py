@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from uuid import uuid4
 
-from sqlalchemy import Select, and_, delete, select
+from sqlalchemy import Select, and_, bindparam, delete, select
 
 from rag.domain import Collection, EmbeddingState, MetadataValue, Right
 from rag.errors import Conflict, UnknownCollection
@@ -62,7 +62,7 @@ class SqlCollections:
         return _noun(row, "")
 
     def get(self, id: str) -> Collection:
-        found = self._tx.read().execute(_collections().where(CollectionRow.id == id)).first()
+        found = self._tx.read().execute(_BY_ID, {"id": id}).first()
         if found is None:
             raise UnknownCollection(f"there is no collection {id!r:.100}")
         return _noun(*found)
@@ -121,6 +121,9 @@ def _collections() -> Select[CollectionRow, str]:
         EmbeddingRow.state == EmbeddingState.CURRENT.value,
     )
     return select(CollectionRow, EmbeddingRow.embedder).join(EmbeddingRow, current)
+
+
+_BY_ID = _collections().where(CollectionRow.id == bindparam("id"))  # for every question
 
 
 def _noun(row: CollectionRow, embedder: str) -> Collection:

@@ -15,12 +15,12 @@ from rag.store.tables import ChunkRow, GenerationRow, VectorRow
 def news_since(session: Session, space: Space, generation: int) -> News:
     """Both counts are answered by an index alone where the space is whole, so a million rows take
     a tenth of a second."""
-    newest = space.newest
+    newest, mark = space.newest, mark_of(session, space.collection, generation)
     if newest <= generation:
-        return News(newest, 0, 0)
+        return News(newest, 0, 0, mark)
     born = _count(session, space, ChunkRow.born > generation, ChunkRow.born <= newest)
     died = _count(session, space, ChunkRow.died > generation, ChunkRow.died <= newest)
-    return News(newest, born, died)
+    return News(newest, born, died, mark)
 
 
 def mark_of(session: Session, collection: str, generation: int) -> str:
@@ -29,7 +29,11 @@ def mark_of(session: Session, collection: str, generation: int) -> str:
             GenerationRow.collection == collection, GenerationRow.number == generation
         )
     )
-    return "".join(f"{row.at.isoformat()} {row.document}" for row in took)
+    return "".join(_mark(*each) for each in took)
+
+
+def _mark(at: datetime, document: str) -> str:
+    return f"{at.isoformat()} {document}"
 
 
 def settled_before(session: Session, collection: str, before: datetime) -> int:

@@ -48,8 +48,8 @@ def kept(truth: Truth, folder: Path) -> EmbeddedIndex:
 
 
 def look_again(index: EmbeddedIndex) -> None:
-    """It looks once a second for what is to be done."""
-    index._upkeep._next_look = 0  # type: ignore[union-attr]
+    """It looks once a second for what is to be done, and counts once a minute."""
+    index._upkeep._next_look = index._upkeep._next_count = 0  # type: ignore[union-attr]
     index.catch_up()
     index.wait()
 
@@ -155,6 +155,32 @@ def test_what_was_deleted_leaves_the_disk_when_it_is_compacted(tmp_path: Path) -
     look_again(other)
     assert other.standing().rows == 80
     assert everything(other) == everything(index)
+    index.close()
+    other.close()
+
+
+@pytest.mark.parametrize("rows", [5, 80])
+def test_what_was_purged_leaves_memory_and_disk_by_itself(tmp_path: Path, rows: int) -> None:
+    truth = filled(rows)
+    truth.commit([New("xylophone", (0, 0, 0, 1), document="secret")])
+    index, other = over(truth, tmp_path), over(truth, tmp_path)
+    for each in (index, other):
+        each.catch_up()
+        each.wait()
+        look_again(each)
+    truth.commit(ended=[rows])
+    index.catch_up()
+    assert index.standing().rows == rows + 1
+    vector = truth.rows.pop(rows).vector.tobytes()  # a purge takes the row from the database
+    for each in (index, other):
+        look_again(each)
+        assert each.standing().rows == rows
+        assert everything(each) == everything(EmbeddedIndex(truth.store, "c", DIMENSION))
+    left = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [path for path in left if vector in path.read_bytes()]
+    for words in (*tmp_path.glob("[0-9]*/words"), *tmp_path.glob("working-*/")):
+        postings = tantivy.Index.open(str(words)).searcher()
+        assert (postings.doc_freq("tokens", "xylophon"), postings.num_docs) == (0, rows)
     index.close()
     other.close()
 

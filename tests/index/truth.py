@@ -111,7 +111,7 @@ class Truth:
         with self._lock:
             born = sum(row.born > generation for row in self.rows)
             ended = sum(row.died is not None and row.died > generation for row in self.rows)
-            return News(self.generation, born, ended)
+            return News(self.generation, born, ended, self.marks.get(generation, ""))
 
     def stretch(self, collection: str, after: int, generation: int, limit: int) -> list[Row]:
         with self._lock:

@@ -26,9 +26,11 @@ def test_a_collection_is_read_piece_by_piece_as_it_was(sqlite: SqliteDatabases) 
     library.delete("1.md")
     with store() as work:
         chunks = work.chunks
-        assert chunks.news(library.collection, 0) == News(5, 12, 3)
-        assert chunks.news(library.collection, 4) == News(5, 0, 3)
-        assert chunks.news(library.collection, 5) == News(5, 0, 0)
+        marks = [chunks.mark(library.collection, at) for at in (0, 4, 5)]
+        assert len({*marks}) == 3
+        assert chunks.news(library.collection, 0) == News(5, 12, 3, marks[0])
+        assert chunks.news(library.collection, 4) == News(5, 0, 3, marks[1])
+        assert chunks.news(library.collection, 5) == News(5, 0, 0, marks[2])
         read, after = [], -1
         while page := chunks.stretch(library.collection, after, 3, 2):
             assert len(page) <= 2
