@@ -82,8 +82,12 @@ def fill(path: Path, known: Real, embedder: str, rows: int, say: Say | None = No
             progress.step(min(rows, start + _BATCH) - start)
         documents = -(-rows // CHUNKS)
         db.execute(
-            "UPDATE collections SET generation = ?, embedder = ?, dimension = ? WHERE id = ?",
-            (documents, embedder, known.vectors.shape[1], held.id),
+            "UPDATE collections SET generation = ? WHERE id = ?",
+            (documents, held.id),
+        )
+        db.execute(
+            "UPDATE embeddings SET embedder = ?, dimension = ? WHERE id = ?",
+            (embedder, known.vectors.shape[1], held.id),
         )
         db.commit()
     return held.id
@@ -114,24 +118,28 @@ def _write(
     texts, vectors = mixed(known, np.arange(start, end))
     db.executemany(
         "INSERT INTO chunks (collection, document, version, chunk, start, end, heading_path, text, "
-        "indexed, vector, readers, metadata, born) "
-        "VALUES (?, ?, ?, ?, 0, ?, '[]', ?, ?, ?, ?, ?, ?)",
-        _rows(collection, start, texts, vectors),
+        "indexed, readers, metadata, born) VALUES (?, ?, ?, ?, 0, ?, '[]', ?, ?, ?, ?, ?)",
+        _rows(collection, start, texts),
+    )
+    made = (vector.astype("<f4").tobytes() for vector in vectors)
+    db.executemany(
+        "INSERT INTO vectors (chunk, embedding, vector) VALUES (?, ?, ?)",
+        ((_chunk(row), collection, data) for row, data in enumerate(made, start)),
     )
     if commit:
         db.commit()
 
 
-def _rows(
-    collection: str, start: int, texts: list[str], vectors: Vectors
-) -> Iterator[tuple[object, ...]]:
-    for row, (text, vector) in enumerate(zip(texts, vectors, strict=True), start):
+def _rows(collection: str, start: int, texts: list[str]) -> Iterator[tuple[object, ...]]:
+    for row, text in enumerate(texts, start):
         document = row // CHUNKS
         id = f"d{document:08}"
-        chunk = hashlib.sha256(f"{row}".encode()).hexdigest()[:32]
-        data = vector.astype("<f4").tobytes()
         access = _access(document)
-        yield (collection, id, id, chunk, len(text), text, text, data, *access, document + 1)
+        yield (collection, id, id, _chunk(row), len(text), text, text, *access, document + 1)
+
+
+def _chunk(row: int) -> str:
+    return hashlib.sha256(f"{row}".encode()).hexdigest()[:32]
 
 
 def _access(document: int) -> tuple[str | None, str]:

@@ -141,12 +141,13 @@ def _searched(
     who: Principal,
     say: Say | None,
 ) -> list[Case]:
-    index, depth = attest.index(collection.id), attest.settings.candidates
+    searched, depth = attest.searched(collection.id), attest.settings.candidates
+    index = searched.index
     filter = Filter(index.catch_up(), who.groups)
     progress = Progress("tune-fusion", len(asked), say)
     cases = []
     for one in asked:
-        dense = index.dense(attest.embedder.embed([one.question])[0], filter, depth)
+        dense = index.dense(searched.embedder.embed([one.question])[0], filter, depth)
         lexical = index.lexical(one.question, filter, depth)
         ids = [hit.chunk for hit in (*dense, *lexical)]
         with attest.store() as work:

@@ -19,10 +19,17 @@ if TYPE_CHECKING:
     from rag.settings import Settings
 
 INGEST, SWEEP, NIGHTLY = "ingestion.ingest", "ingestion.sweep", "eval.nightly"
-WARM, SYNC = "ingestion.warm", "ingestion.sync"
+WARM, SYNC, EMBED = "ingestion.warm", "ingestion.sync", "ingestion.embed"
 INGESTION_QUEUE, SWEEP_QUEUE, EVALUATION_QUEUE = "attest-ingest", "attest-sweep", "attest-eval"
-WARMING_QUEUE, SYNC_QUEUE = "attest-warm", "attest-sync"
-QUEUES = INGESTION_QUEUE, SWEEP_QUEUE, EVALUATION_QUEUE, WARMING_QUEUE, SYNC_QUEUE
+WARMING_QUEUE, SYNC_QUEUE, EMBEDDING_QUEUE = "attest-warm", "attest-sync", "attest-embed"
+QUEUES = (
+    INGESTION_QUEUE,
+    SWEEP_QUEUE,
+    EVALUATION_QUEUE,
+    WARMING_QUEUE,
+    SYNC_QUEUE,
+    EMBEDDING_QUEUE,
+)
 LONGEST_TASK = 6 * 3600  # seconds; a message that is held longer would be given to a second worker
 
 
@@ -48,9 +55,10 @@ def make_app(settings: Settings) -> Celery:
             NIGHTLY: {"queue": EVALUATION_QUEUE},
             WARM: {"queue": WARMING_QUEUE},
             SYNC: {"queue": SYNC_QUEUE},
+            EMBED: {"queue": EMBEDDING_QUEUE},
         },
         # One may run all night, the others come again by themselves: none is given out twice.
-        task_annotations={name: {"acks_late": False} for name in (NIGHTLY, WARM, SYNC)},
+        task_annotations={name: {"acks_late": False} for name in (NIGHTLY, WARM, SYNC, EMBED)},
         broker_connection_retry_on_startup=True,
         broker_connection_timeout=4,
         broker_transport_options=_transport(amqp),
@@ -101,6 +109,11 @@ def _schedule(settings: Settings) -> dict[str, Any]:
             "task": SYNC,
             "schedule": settings.source_poll_seconds,
             "options": {"queue": SYNC_QUEUE, "expires": max(1.0, settings.source_poll_seconds)},
+        },
+        "embed": {
+            "task": EMBED,
+            "schedule": settings.sweep_seconds,
+            "options": {"queue": EMBEDDING_QUEUE, "expires": max(1.0, settings.sweep_seconds)},
         },
     }
     if settings.warm_seconds and settings.kv_disk_bytes:

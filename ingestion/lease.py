@@ -7,10 +7,10 @@ import threading
 from collections.abc import Callable
 from time import perf_counter
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from rag.errors import AttestError, Unavailable
-from rag.ports import Store
+from rag.ports import Store, UnitOfWork
 
 log = logging.getLogger(__name__)
 
@@ -21,10 +21,23 @@ class LeaseLost(Exception):
     """Another worker has the job, or it was cancelled: stop, and touch nothing."""
 
 
+class Heart(Protocol):
+    """Where leases are kept."""
+
+    def heartbeat(
+        self, id: str, worker: str, seconds: float, step: str, progress: float
+    ) -> bool: ...
+
+
+def of_jobs(work: UnitOfWork) -> Heart:
+    return work.jobs
+
+
 class Lease:
-    """Beats every quarter of `seconds` and soon after each `report`. A context manager. `spent`
-    holds the seconds of each step that is over. Once the lease is lost, `abandon` is called in the
-    thread that beats, to end what would not look up for long."""
+    """Of a job, or of what else `kept` keeps leases of. Beats every quarter of `seconds` and soon
+    after each `report`. A context manager. `spent` holds the seconds of each step that is over.
+    Once the lease is lost, `abandon` is called in the thread that beats, to end what would not look
+    up for long."""
 
     def __init__(
         self,
@@ -33,10 +46,12 @@ class Lease:
         worker: str,
         seconds: float,
         abandon: Callable[[], None] | None = None,
+        kept: Callable[[UnitOfWork], Heart] = of_jobs,
     ) -> None:
         self._store = store
         self._job, self._worker, self._seconds = job, worker, seconds
         self._abandon = abandon
+        self._kept = kept
         self._step, self._progress = "", 0.0
         self._since = perf_counter()
         self.spent: dict[str, float] = {}
@@ -85,7 +100,7 @@ class Lease:
     def still_held(self) -> bool:
         """Ask the truth now. Raises Unavailable."""
         with self._store() as work:
-            held = work.jobs.heartbeat(
+            held = self._kept(work).heartbeat(
                 self._job, self._worker, self._seconds, self._step, self._progress
             )
             work.commit()

@@ -31,6 +31,7 @@ from rag.errors import (
     AttestError,
     BrokerUnavailable,
     Conflict,
+    EmbedderChanged,
     NotFound,
     Unavailable,
     UnreadableDocument,
@@ -139,17 +140,26 @@ def _make_searchable(attest: Attest, job: Job, worker: str, lease: Lease, read: 
     lease.report("examining", 0.1)
     examined = examine(outcome.parsed, _policy(attest, job))
     outcome = replace(outcome, parsed=examined.parsed)
-    lease.report("chunking", 0.15)
-    chunks = _chunks(attest, job, outcome)
-    title = outcome.parsed.title
-    indexed = [indexed_text(title, each) for each in chunks]
-    vectors = _embed(attest.embedder, indexed, lease)
-    lease.report("committing", 0.95)
-    publication = _publication(attest, job, outcome, len(data), chunks, indexed, vectors, lease)
-    publication = replace(
-        publication, findings=examined.findings, signature=signature(outcome.parsed.text)
-    )
-    _publish(attest, job, worker, publication, lease)
+    while True:
+        embedder = _embedder(attest, job)
+        publication = _publication(attest, job, outcome, len(data), embedder, lease)
+        publication = replace(
+            publication, findings=examined.findings, signature=signature(outcome.parsed.text)
+        )
+        try:
+            _publish(attest, job, worker, publication, lease)
+            return
+        except EmbedderChanged as exc:
+            if _embedder(attest, job).identity == embedder.identity:
+                raise
+            log.info("job %s (%s): embedded again: %s", job.id, job.name, exc)
+
+
+def _embedder(attest: Attest, job: Job) -> Embedder:
+    """Of the vectors that questions of its collection read now."""
+    with attest.store() as work:
+        identity = work.embeddings.current(job.collection).embedder
+    return attest.embedders.of(identity)
 
 
 def _policy(attest: Attest, job: Job) -> PersonalPolicy:
@@ -157,8 +167,8 @@ def _policy(attest: Attest, job: Job) -> PersonalPolicy:
         return personal_policy(work.collections.get(job.collection))
 
 
-def _chunks(attest: Attest, job: Job, outcome: Outcome) -> list[Chunk]:
-    parsed, embedder = outcome.parsed, attest.embedder
+def _chunks(attest: Attest, job: Job, outcome: Outcome, embedder: Embedder) -> list[Chunk]:
+    parsed = outcome.parsed
     return chunk(
         parsed.text,
         parsed.blocks,
@@ -189,13 +199,16 @@ def _publication(
     job: Job,
     outcome: Outcome,
     size: int,
-    chunks: Sequence[Chunk],
-    indexed: Sequence[str],
-    vectors: Vectors,
+    embedder: Embedder,
     lease: Lease,
 ) -> Publication:
     """The finished version; its text and layout are stored here."""
+    lease.report("chunking", 0.15)
     parsed, layout = outcome.parsed, outcome.layout
+    chunks = _chunks(attest, job, outcome, embedder)
+    indexed = [indexed_text(parsed.title, each) for each in chunks]
+    vectors = _embed(embedder, indexed, lease)
+    lease.report("committing", 0.95)
     blobs = attest.blobs
     return Publication(
         version=version_of(job),
@@ -210,7 +223,7 @@ def _publication(
         chunks=chunks,
         indexed=indexed,
         vectors=vectors,
-        embedder=attest.embedder.identity,
+        embedder=embedder.identity,
         members=[
             Enclosed(member.name, _stored(attest, member.data, lease), len(member.data))
             for member in parsed.members
@@ -234,6 +247,8 @@ def _publish(attest: Attest, job: Job, worker: str, publication: Publication, le
 
     try:
         generation = _patiently(lease, once)
+    except EmbedderChanged:
+        raise
     except Conflict as exc:
         if lease.still_held():  # then it is not the lease that is in the way
             raise

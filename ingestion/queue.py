@@ -33,6 +33,12 @@ class CeleryQueue:
 
         self._send(SWEEP, [])
 
+    def send_embed(self) -> None:
+        """Have a worker go on with the embeddings that are due. Raises BrokerUnavailable."""
+        from ingestion.app import EMBED
+
+        self._send(EMBED, [])
+
     def check(self) -> None:
         """Raises BrokerUnavailable when the broker does not answer."""
         from ingestion.broker import check_broker

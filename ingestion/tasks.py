@@ -7,7 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ingestion.alone import run_alone
-from ingestion.app import INGEST, SWEEP, SYNC, WARM
+from ingestion.app import EMBED, INGEST, SWEEP, SYNC, WARM
+from ingestion.embedding import embed_due
 from ingestion.origins.due import sync_due
 from ingestion.pipeline import run_job
 from ingestion.queue import CeleryQueue
@@ -40,6 +41,11 @@ def register(app: Celery, process: WorkerProcess) -> None:
     @app.task(name=SYNC)
     def sync() -> int:
         return sync_due(process.attest, CeleryQueue(process.settings), process.attempt)
+
+    @app.task(name=EMBED)
+    def embed() -> None:
+        if embed_due(process.attest, process.attempt):
+            CeleryQueue(process.settings).send_embed()  # behind the documents; else by the timer
 
     @app.task(name=WARM)
     def warm() -> str:

@@ -101,7 +101,9 @@ def _connect_signals(app: Any, settings: Settings, held: ExitStack, temporary: P
 
     def ready(**_: object) -> None:
         try:
-            CeleryQueue(settings).send_sweep()  # what a killed worker or broker left
+            queue = CeleryQueue(settings)
+            queue.send_sweep()  # what a killed worker or broker left
+            queue.send_embed()
         except BrokerUnavailable as exc:
             log.warning("the sweep waits for the scheduler: %s", exc)
         if temporary is None:

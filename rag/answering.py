@@ -31,16 +31,22 @@ from rag.domain import (
     Turn,
     Usage,
 )
-from rag.errors import EmptyQuestion, QuestionTooLong, UnknownAnswer
+from rag.errors import (
+    EmbedderChanged,
+    EmptyQuestion,
+    QuestionTooLong,
+    UnknownAnswer,
+    UnknownCollection,
+)
 from rag.explain import Chosen, explain
 from rag.followup import Resolved, resolve
 from rag.pack import pack
 from rag.pieces import Gone, before, somebody_waits, wanted
-from rag.ports import Embedder, Generator, Generators, Reranker, SearchIndex, Store, Verifiers
+from rag.ports import Generator, Generators, Reranker, Store, Verifiers
 from rag.prompt import shown
 from rag.reach import answer_for, collection_for
 from rag.reading import Boxes, Limits, Reading, Result
-from rag.retrieve import Fuse, Retrieved, retrieve
+from rag.retrieve import Fuse, Retrieved, Searched, retrieve
 from rag.verify import Lexical
 from rag.words import Words
 
@@ -87,8 +93,7 @@ def calibrated_for(reader: Generator) -> str:
 @dataclass(frozen=True, slots=True)
 class Answering:
     store: Store
-    index: Callable[[str], SearchIndex]
-    embedder: Callable[[], Embedder]  # neither it nor a reader is loaded before it is needed
+    searched: Callable[[str], Searched]  # by the collection's id
     readers: Generators
     reranker: Reranker
     verifiers: Verifiers
@@ -323,7 +328,7 @@ class Answering:
         if conditions:
             free = self._retrieve(collection, asked.searched, who, (), Leg.HYBRID, generation=at)
         filter = Filter(at, who.groups, tuple(conditions))
-        index, words = self.index(collection.id), asked.searched
+        index, words = self.searched(collection.id).at(at), asked.searched
         return explain(self.store, index, collection.id, words, filter, chosen, free.passages)
 
     def _retrieve(
@@ -336,20 +341,29 @@ class Answering:
         k: int = 0,
         generation: int | None = None,
     ) -> Retrieved:
-        return retrieve(
-            self.store,
-            self.index(collection.id),
-            self.embedder(),
-            collection.id,
-            question,
-            who.groups,
-            fuse=self.fuse(collection),
-            leg=leg,
-            candidates=max(self.policy.candidates, k),
-            conditions=tuple(conditions),
-            generation=generation,
-            words=self.words,
-        )
+        """Again from the start, should another embedder take the place of the current one."""
+        searched = self.searched(collection.id)
+        while True:
+            try:
+                return retrieve(
+                    self.store,
+                    searched.at(generation),
+                    searched.embedder,
+                    collection.id,
+                    question,
+                    who.groups,
+                    fuse=self.fuse(collection),
+                    leg=leg,
+                    candidates=max(self.policy.candidates, k),
+                    conditions=tuple(conditions),
+                    generation=generation,
+                    words=self.words,
+                )
+            except (EmbedderChanged, UnknownCollection):
+                now = self.searched(collection.id)
+                if now.embedding.id == searched.embedding.id:
+                    raise
+                searched = now
 
     def _pack(
         self, reader: Generator, ranked: Sequence[Passage], question: str, sampling: Sampling

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING
 
 from rag import errors
 from rag.answering import Answering, Policy
 from rag.domain import Box, Chunk, Collection, Passage, Sampling
+from rag.embedders import Embedders
 from rag.engine_client import EngineClient
 from rag.fuse import convex, rrf
 from rag.kv_blocks import FolderKVBlocks, leftovers
@@ -34,7 +33,7 @@ from rag.readers import AdaptedReaders, OneReader
 from rag.remote_kv_blocks import SharedKVBlocks
 from rag.remote_readers import RemoteReaders
 from rag.rerankers import ChosenReranker
-from rag.retrieve import Fuse
+from rag.retrieve import Fuse, Searched
 from rag.settings import Settings
 from rag.store.blobs import FolderBlobs
 from rag.store.migrate import upgrade
@@ -43,10 +42,9 @@ from rag.verifiers import ChosenVerifiers
 
 if TYPE_CHECKING:
     from models.block_store import BlockStore
-    from rag.index.embedded import EmbeddedIndex
     from rag.index.engine import Engine
-    from rag.index.fed import FedIndex
     from rag.index.standing import Standing
+    from rag.search_engines import Searchers
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +57,6 @@ class Attest:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._indexes: dict[str, EmbeddedIndex | FedIndex] = {}
-        self._lock = Lock()
         self._layout = lru_cache(maxsize=_LAYOUTS_KEPT)(self._read_layout)
 
     @cached_property
@@ -108,11 +104,23 @@ class Attest:
 
     @cached_property
     def embedder(self) -> Embedder:
+        """Of new collections; see `embedders` for those of others."""
+        return self._embedder_at(self.settings.embedder)
+
+    @cached_property
+    def embedders(self) -> Embedders:
+        """All that the settings name."""
+        own = self.settings
+        others = {name: partial(self._embedder_at, name) for name in own.embedders}
+        others.pop(own.embedder, None)
+        return Embedders(own.embedder, lambda: self.embedder, others)
+
+    def _embedder_at(self, name: str) -> Embedder:
         from models.embedder import SentenceEmbedder
         from models.pull import located
 
         with model_errors():
-            folder = located(self.settings.embedder, self.settings.model_folder)
+            folder = located(name, self.settings.model_folder)
             return SentenceEmbedder(folder, self.settings.device, self.settings.threads)
 
     @cached_property
@@ -166,8 +174,7 @@ class Attest:
         )
         return Answering(
             store=self.store,
-            index=self.index,
-            embedder=lambda: self.embedder,
+            searched=self.searched,
             readers=self.readers,
             reranker=self.reranker,
             verifiers=self.verifiers,
@@ -184,39 +191,29 @@ class Attest:
         return open_engine(self.settings)
 
     def index(self, collection: str) -> SearchIndex:
-        """The searcher of a collection (by id), kept by this process."""
-        from rag.search_engines import index_of
+        """The searcher of a collection (by id) through its current embedding, kept by this
+        process."""
+        return self.searched(collection).index
 
-        with self._lock:
-            if collection not in self._indexes:
-                own, dimension = self.settings, self.embedder.dimension
-                self._indexes[collection] = index_of(
-                    collection, dimension, own, self.store, self.search_engine
-                )
-            return self._indexes[collection]
+    def searched(self, collection: str) -> Searched:
+        """What a collection (by id) is searched with now. Raises UnknownCollection, ModelError when
+        the settings name no embedder of that identity."""
+        return self._searchers.of(collection)
+
+    @cached_property
+    def _searchers(self) -> Searchers:
+        from rag.search_engines import Searchers
+
+        return Searchers(self.settings, self.store, self.search_engine, lambda: self.embedders)
 
     def forget_index(self, collection: str) -> None:
         """Of a collection (by id) that was deleted, its files as well. What an engine that is away
         keeps of it is logged, and goes with `attest index sweep`."""
-        with self._lock:
-            index = self._indexes.pop(collection, None)
-        if index is not None:
-            index.close()
-        shutil.rmtree(self.settings.index_folder / collection, ignore_errors=True)
-        if self.search_engine is not None:
-            try:
-                self.search_engine.forget(collection)
-            except errors.IndexUnavailable as exc:
-                log.warning(
-                    "the rows of a deleted collection stay, run attest index sweep: %s", exc
-                )
+        self._searchers.forget(collection)
 
     def standings(self) -> Mapping[str, Standing]:
         """What the embedded searchers of this process use now, by collection (id)."""
-        from rag.index.embedded import EmbeddedIndex
-
-        held = dict(self._indexes)
-        return {id: i.standing() for id, i in held.items() if isinstance(i, EmbeddedIndex)}
+        return self._searchers.standings() if "_searchers" in self.__dict__ else {}
 
     def fuse(self, collection: Collection) -> Fuse:
         """How the legs are joined: a weight tuned for the collection wins over the settings."""
@@ -276,8 +273,8 @@ class Attest:
             readers.close()
         if (engine := self.__dict__.get("engine_client")) is not None:
             engine.close()
-        for index in self._indexes.values():
-            index.close()
+        if (searchers := self.__dict__.get("_searchers")) is not None:
+            searchers.close()
         if (search_engine := self.__dict__.get("search_engine")) is not None:
             search_engine.close()
         if "store" in self.__dict__:

@@ -54,6 +54,7 @@ from rag.views import (
     Extract,
     Health,
     Key,
+    Reindexing,
     Run,
     Session,
     Shelf,
@@ -261,6 +262,32 @@ class Client:
         """`documents`: delete what it brought, too. Returns how many were."""
         path = f"/collections/{_part(collection)}/sources/{_part(name)}"
         return int(self._call("DELETE", path, params={"documents": documents})["deleted"])
+
+    # --- indexing again ----------------------------------------------------------------------
+
+    def reindexing(self, collection: str) -> Reindexing:
+        """How far it is."""
+        return self._one(Reindexing, "GET", f"/collections/{_part(collection)}/reindex")
+
+    def reindex(self, collection: str, embedder: str | None = None) -> Reindexing:
+        """Have every document read again from its stored bytes or, with an embedder that the
+        settings name, all vectors made by it. Raises Conflict, BadInput."""
+        path = f"/collections/{_part(collection)}/reindex"
+        return self._one(Reindexing, "POST", path, {"embedder": embedder})
+
+    def cancel_reindexing(self, collection: str) -> int:
+        """How many documents and embedders were called off; what is live stays."""
+        path = f"/collections/{_part(collection)}/reindex"
+        return int(self._call("DELETE", path)["cancelled"])
+
+    def forget_former(self, collection: str) -> Reindexing:
+        """Remove the vectors of embedders that were replaced."""
+        path = f"/collections/{_part(collection)}/reindex/former"
+        return self._one(Reindexing, "DELETE", path)
+
+    def reindex_document(self, id: str) -> list[str]:
+        """It and those inside it; the ids of the jobs."""
+        return list(self._call("POST", f"/documents/{_part(id)}/reindex")["jobs"])
 
     # --- jobs --------------------------------------------------------------------------------
 

@@ -132,7 +132,8 @@ class Collection:
     """A named set of documents with one access policy and one embedding model.
 
     `rights` maps a group to its right. `embedder` is the identity of the model that made all the
-    vectors ("" until the first document). `generation` is the newest committed one.
+    vectors that questions read now ("" until the first document). `generation` is the newest
+    committed one.
     `settings` holds what was tuned for it (fusion weights, refusal threshold, adapter).
     """
 
@@ -257,7 +258,7 @@ class JobState(StrEnum):
 class Job:
     """One accepted upload on its way into the index. `step` and `progress` (0 to 1) are
     for people. A `bulk` one came with many others, and lets those go first that a person waits
-    for."""
+    for. `reread`: bytes that are live already are read again, by the settings of now."""
 
     id: str
     collection: str
@@ -274,6 +275,36 @@ class Job:
     created: datetime
     updated: datetime
     bulk: bool = False
+    reread: bool = False
+
+
+class EmbeddingState(StrEnum):
+    BUILDING = "building"  # its vectors are made beside the current one's
+    CURRENT = "current"  # what questions read
+    LEAVING = "leaving"  # was replaced just now: its index goes
+    FORMER = "former"  # its vectors are kept, for going back
+    DROPPED = "dropped"  # called off or given up: its vectors go
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """The vectors of a collection's chunks by one embedder (its identity); the collection's first
+    has the collection's id. Questions read the current one, at generations from `born` on; another
+    one is built beside it and takes its place whole, in one generation. `dimension` is None until
+    the first document. `step` and `progress` (0 to 1) are for people; `error` is why the last
+    attempt at it ended."""
+
+    id: str
+    collection: str
+    embedder: str
+    dimension: int | None
+    state: EmbeddingState
+    born: int
+    user: str
+    step: str
+    progress: float
+    error: str
+    created: datetime
 
 
 # --- origins -----------------------------------------------------------------------------------

@@ -24,6 +24,7 @@
     |   +-- UnknownOrigin       no such source of documents
     +-- Conflict                it exists already, or is busy
     |   +-- AlreadyRunning      another `attest up` holds this data folder
+    |   +-- EmbedderChanged     the collection is read through another embedder by now
     +-- NotPermitted            signed in, but without the right
     |   +-- AddressRefused      a folder, host or bucket that the settings do not list
     +-- NotSignedIn
@@ -134,6 +135,9 @@ class Conflict(AttestError): ...
 
 
 class AlreadyRunning(Conflict): ...
+
+
+class EmbedderChanged(Conflict): ...
 
 
 class NotPermitted(AttestError): ...

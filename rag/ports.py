@@ -23,6 +23,8 @@ from rag.domain import (
     Collection,
     Copy,
     Document,
+    Embedding,
+    EmbeddingState,
     Feedback,
     Filter,
     Findings,
@@ -355,11 +357,17 @@ class Documents(Protocol):
         instead of a new one. Of two uploads the later accepted one wins."""
         ...
 
+    def reread(self, collection: str, document: str | None = None) -> list[str]:
+        """Queue a job for every live document of the collection, in bulk, or for the one and those
+        inside it, to be read again from its stored bytes; what waits already gets no second one.
+        Returns the ids of all their jobs."""
+        ...
+
     def publish(self, job: str, worker: str, publication: Publication) -> int:
         """In this one transaction: end the old version, start the new one at the next generation,
         accept the files inside and end those that are inside no more, finish the job. Returns the
         generation. A job already done returns its generation; a lease that was lost raises
-        Conflict; another embedder than the collection's raises Conflict."""
+        Conflict; another embedder than the collection's raises EmbedderChanged."""
         ...
 
     def get(self, id: str) -> Document: ...
@@ -445,8 +453,20 @@ class Jobs(Protocol):
         visible, an older version stays live."""
         ...
 
+    def cancel_rereads(self, collection: str, user: str) -> int:
+        """As `cancel`, all jobs that read a live document again; returns how many."""
+        ...
+
+    def rereading(self, collection: str) -> int:
+        """How many of those wait or run."""
+        ...
+
     def unfinished(self) -> bool:
         """Whether any is queued or running."""
+        ...
+
+    def waited_for(self) -> bool:
+        """Whether one is queued that a person waits for."""
         ...
 
     def due(self) -> list[str]:
@@ -455,28 +475,119 @@ class Jobs(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Unembedded:
+    """A live chunk without a vector of an embedder, and the text that is embedded of it."""
+
+    row: int
+    chunk: str
+    indexed: str
+
+
+class Embeddings(Protocol):
+    """A collection's vectors by embedder. What works at one holds a lease; all that is done under
+    it raises Conflict once the lease is lost."""
+
+    def get(self, id: str) -> Embedding:
+        """Raises NotFound for one whose vectors were removed."""
+        ...
+
+    def current(self, collection: str) -> Embedding:
+        """The one that questions read now. Raises UnknownCollection."""
+        ...
+
+    def all(self, collection: str) -> list[Embedding]:
+        """Oldest first."""
+        ...
+
+    def searched(self) -> set[str]:
+        """Ids of those that have an index, of all collections."""
+        ...
+
+    def begin(self, collection: str, embedder: str, dimension: int, user: str) -> Embedding:
+        """Have one built beside the current one; one that is being built already, or whose vectors
+        are kept, is gone on with. Raises Conflict when the embedder is in use, another's is being
+        built, or the collection has no vectors at all."""
+        ...
+
+    def drop(self, collection: str, states: Sequence[EmbeddingState]) -> list[Embedding]:
+        """Give up those in these states, never the current one; their vectors go by and by."""
+        ...
+
+    def due(self, kept_seconds: float) -> list[str]:
+        """Ids of those to work at: to build, to clear away, or replaced longer ago than this."""
+        ...
+
+    def lease(self, id: str, worker: str, seconds: float) -> Embedding | None:
+        """None when another holds it, or there is nothing to do."""
+        ...
+
+    def heartbeat(self, id: str, worker: str, seconds: float, step: str, progress: float) -> bool:
+        """Extend the lease and show progress; False when it was lost."""
+        ...
+
+    def release(self, id: str, worker: str, error: str) -> None:
+        """Give the lease back, with what went wrong ("": nothing)."""
+        ...
+
+    def counted(self, id: str) -> tuple[int, int]:
+        """How many live chunks have a vector in it, and how many there are."""
+        ...
+
+    def missing(self, id: str, limit: int) -> list[Unembedded]:
+        """The next live chunks without a vector, after those that were put."""
+        ...
+
+    def put(self, id: str, worker: str, chunks: Sequence[Unembedded], vectors: Vectors) -> None:
+        """`vectors[i]` belongs to `chunks[i]`."""
+        ...
+
+    def complete(self, id: str, worker: str) -> bool:
+        """Whether every live chunk has a vector; if so, searchers may read it up to the newest
+        generation, so that its index can be made before questions need it. If not, `missing`
+        begins from the front."""
+        ...
+
+    def swap(self, id: str, worker: str) -> int | None:
+        """Make it the current one, from the returned next generation on; the lease ends. None, and
+        nothing is changed, when chunks without a vector have come since it was complete."""
+        ...
+
+    def left(self, id: str, worker: str) -> None:
+        """The index of one that was replaced is gone; its vectors are kept."""
+        ...
+
+    def remove(self, id: str, worker: str, limit: int) -> bool:
+        """Remove some of the vectors of a dropped one; True once all are gone, and itself."""
+        ...
+
+
 class Chunks(Protocol):
-    def since(self, collection: str, generation: int, limit: int | None = None) -> Delta:
+    """What searchers read is by embedding (`embedding` is its id; a collection's first has the
+    collection's): rows that have a vector in it, up to where it is complete. Raises
+    UnknownCollection, and EmbedderChanged for one that is not read any more."""
+
+    def since(self, embedding: str, generation: int, limit: int | None = None) -> Delta:
         """What a searcher at `generation` must apply to reach the newest one (0: everything). With
         a `limit`, it ends at an earlier generation where more rows than that would be born, but
         never before the next one."""
         ...
 
-    def mark(self, collection: str, generation: int) -> str:
+    def mark(self, embedding: str, generation: int) -> str:
         """Tells this generation from another one of its number, in a database that was put back to
         a backup and went on from there; "" for 0 and for one that never was."""
         ...
 
-    def news(self, collection: str, generation: int) -> News:
+    def news(self, embedding: str, generation: int) -> News:
         """How much `since` would give; quick when there is nothing."""
         ...
 
-    def stretch(self, collection: str, after: int, generation: int, limit: int) -> Sequence[Row]:
+    def stretch(self, embedding: str, after: int, generation: int, limit: int) -> Sequence[Row]:
         """The first `limit` rows numbered above `after` that were born up to `generation`,
         ascending; what ended later comes as live. Reads a collection piece by piece."""
         ...
 
-    def settled(self, collection: str, before: datetime) -> int:
+    def settled(self, embedding: str, before: datetime) -> int:
         """The newest generation committed up to then; 0 when there is none."""
         ...
 
@@ -701,6 +812,7 @@ class UnitOfWork(Protocol):
     documents: Documents
     jobs: Jobs
     chunks: Chunks
+    embeddings: Embeddings
     answers: Answers
     feedback: Opinions
     accounts: Accounts

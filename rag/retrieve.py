@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Protocol
 
-from rag.domain import Condition, Filter, Hit, Leg, Passage
-from rag.errors import EmptyQuestion, ModelError
+from rag.domain import Condition, Embedding, Filter, Hit, Leg, Passage
+from rag.errors import EmbedderChanged, EmptyQuestion, ModelError, UnknownGeneration
 from rag.ports import Embedder, SearchIndex, Store, UnitOfWork, Vectors
 from rag.wording import Wording, wording
 from rag.words import Words
@@ -23,6 +23,26 @@ class Fuse(Protocol):
     def __call__(
         self, dense: Sequence[Hit], lexical: Sequence[Hit], *, wording: Wording
     ) -> list[Hit]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What a collection is searched with now: the index of its current embedding, and the embedder
+    that made that one's vectors."""
+
+    index: SearchIndex
+    embedder: Embedder
+    embedding: Embedding
+
+    def at(self, generation: int | None) -> SearchIndex:
+        """The index, for a question as of a generation (None: the newest). Raises
+        UnknownGeneration when another embedder was read then."""
+        if generation is not None and generation < self.embedding.born:
+            raise UnknownGeneration(
+                f"generation {generation} was searched through another embedder, before generation "
+                f"{self.embedding.born}; an answer of that time can be replayed, its search cannot"
+            )
+        return self.index
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +79,8 @@ def retrieve(
     bound). The newest committed generation is read once, unless an older one is asked for. Rights
     are applied inside the legs, and once more in SQL when the texts are fetched; should SQL drop
     hits, the legs are asked for up to 16 times as many, so that enough are left. `words` keeps the
-    analysed words of what is found for the questions after it. Raises EmptyQuestion, and ModelError
-    when the collection was embedded by another model.
+    analysed words of what is found for the questions after it. Raises EmptyQuestion, and
+    EmbedderChanged when the collection was embedded by another model.
     """
     if not question.strip():
         raise EmptyQuestion("the question is empty; write what you want to know")
@@ -125,9 +145,8 @@ def _explained(store: Store, collection: str, embedder: Embedder) -> Iterator[No
 def _require_embedder(work: UnitOfWork, collection: str, embedder: Embedder) -> None:
     made_by = work.collections.get(collection).embedder
     if made_by and made_by != embedder.identity:
-        raise ModelError(
-            f"the collection was embedded by {made_by}, but the settings name {embedder.identity}; "
-            "set the embedder back, or ingest the documents into a new collection"
+        raise EmbedderChanged(
+            f"the collection is embedded by {made_by}, and not by {embedder.identity}; ask again"
         )
 
 

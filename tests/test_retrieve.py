@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rag.domain import Condition, Filter, Hit, Leg, Right
-from rag.errors import EmptyQuestion, ModelError
+from rag.errors import EmbedderChanged, EmptyQuestion
 from rag.fuse import convex, rrf
 from rag.index.embedded import LexicalName
 from rag.ports import SearchIndex, Vectors
@@ -150,7 +150,7 @@ def test_vectors_of_two_models_are_never_mixed(library: Library) -> None:
             return np.eye(64, dtype=np.float32)[: len(texts)]
 
     library.embedder = Other()
-    with pytest.raises(ModelError, match="other-model"):
+    with pytest.raises(EmbedderChanged, match="other-model"):
         ask(library, "late fee")
     assert names(ask(library, "late fee", leg=Leg.LEXICAL))[0] == "fees.md"
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from rag.client import Client
-from rag.domain import Collection, JobState, Right
+from rag.domain import Collection, EmbeddingState, JobState, Right
 from ui import session
 from ui.care_view import personal_policy
 from ui.collection_view import delete_collection, new_collection
 from ui.complaints import complaints
 from ui.picker import pick
 from ui.progress_view import progress_view
+from ui.reindex_view import reindex, reindex_progress
 from ui.search_view import search_view
 from ui.shelf_view import shelf_view
 from ui.sources_view import sources_view
@@ -44,6 +45,7 @@ def _bar(client: Client) -> Collection | None:
         new_collection(client)
         if collection is not None and _may(collection, Right.MANAGE):
             personal_policy(client, collection)
+            reindex(client, collection)
             delete_collection(client, collection)
     return collection
 
@@ -57,6 +59,10 @@ def _documents(client: Client, collection: Collection) -> None:
     # Only while something is on its way does the page ask again by itself.
     live = st.fragment(progress_view, run_every=1.0 if active else None)
     live(client, collection.name, frozenset(job.id for job in active))
+    if _may(collection, Right.MANAGE):
+        standing = client.reindexing(collection.name)
+        busy = any(each.state is EmbeddingState.BUILDING for each in standing.embeddings)
+        st.fragment(reindex_progress, run_every=2.0 if busy else None)(client, collection.name)
     shelf_view(client, collection, writes)
 
 

@@ -146,6 +146,10 @@ def _actions(client: Client, shelf: Shelf, writes: bool) -> None:
 def _change(client: Client, job: Job, document: Document) -> None:
     """What can be done about its newest upload."""
     active = job.state in (JobState.QUEUED, JobState.RUNNING)
+    if not active and document.version is not None and _button("Reindex", "autorenew", document):
+        with complaints():
+            client.reindex_document(document.id)
+            st.rerun()
     if active and _button("Cancel", "cancel", document):
         with complaints():
             client.cancel(job.id)

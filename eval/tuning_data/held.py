@@ -31,7 +31,7 @@ class Held:
 
 def held_passages(work: UnitOfWork, collection: str) -> list[Held]:
     """All of a collection (an id), in the order they came in. Raises UnknownCollection."""
-    delta = work.chunks.since(collection, 0)
+    delta = work.chunks.since(work.embeddings.current(collection).id, 0)
     open_to_all = [row.chunk for row in delta.born if row.died is None and row.readers is None]
     del delta  # it holds every vector
     return [held for held in open_passages(work, collection, open_to_all) if held is not None]

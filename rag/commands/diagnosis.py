@@ -74,15 +74,16 @@ def _indexes(attest: Attest) -> Iterator[Checked]:
     for collection in collections:
         if collection.generation == 0:
             continue
-        index = attest.index(collection.id)
+        searched = attest.searched(collection.id)
+        index, embedding = searched.index, searched.embedding.id
         generation = index.catch_up()
         if isinstance(index, EmbeddedIndex) and (standing := index.standing()).kind != "memory":
             yield Checked(f"index: {collection.name}", "ok", str(standing))
-            there: Set[object] = _live_rows(attest, collection.id, generation)
+            there: Set[object] = _live_rows(attest, embedding, generation)
             held: Set[object] = set(index.live(generation).tolist())
         else:
             with attest.store() as work:  # afterwards, since a worker may commit in between
-                live = _live(work.chunks.since(collection.id, 0), generation)
+                live = _live(work.chunks.since(embedding, 0), generation)
             there, held = live.keys(), _held(attest, collection, live, generation)
         rows += len(there)
         for wrong, what in ((there - held, "lacks"), (held - there, "still holds")):
@@ -94,13 +95,13 @@ def _indexes(attest: Attest) -> Iterator[Checked]:
         yield Checked("index", "ok", f"compared {rows} live rows of {len(collections)} collections")
 
 
-def _live_rows(attest: Attest, collection: str, generation: int) -> set[object]:
+def _live_rows(attest: Attest, embedding: str, generation: int) -> set[object]:
     """The numbers of the rows live at `generation`, read piece by piece."""
     from rag.index.building import pages
 
     return {
         row.row
-        for page in pages(attest.store, collection, generation)
+        for page in pages(attest.store, embedding, generation)
         for row in page
         if row.died is None
     }
@@ -218,7 +219,8 @@ def _weights(attest: Attest) -> Iterator[Checked]:
 
     published = {entry.name for entry in CATALOGUE}
     own = attest.settings
-    for name in (own.embedder,) if own.engine_url is not None else (own.model, own.embedder):
+    embedders = dict.fromkeys((own.embedder, *own.embedders))
+    for name in embedders if own.engine_url is not None else (own.model, *embedders):
         with model_errors():
             if name in published:
                 verify(name, attest.settings.model_folder)

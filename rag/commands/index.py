@@ -41,8 +41,11 @@ def status(asked: argparse.Namespace, terminal: Terminal) -> int:
         _administer(asked, attest)
         with attest.store() as work:
             collections = work.collections.all()
+            read = {each.id: work.embeddings.current(each.id).id for each in collections}
         name, engine = attest.settings.search_engine, attest.search_engine
-        found = [] if engine is None else [_held(engine, each) for each in collections]
+        found = (
+            [] if engine is None else [_held(engine, each, read[each.id]) for each in collections]
+        )
     lines = [
         "{collection}: generation {applied} of {committed}, {rows} rows".format_map(each)
         for each in found
@@ -53,13 +56,13 @@ def status(asked: argparse.Namespace, terminal: Terminal) -> int:
     return 0
 
 
-def _held(engine: Engine, collection: Collection) -> dict[str, str | int]:
-    held = engine.held(collection.id)
+def _held(engine: Engine, collection: Collection, embedding: str) -> dict[str, str | int]:
+    held = engine.held(embedding)
     return {
         "collection": collection.name,
         "committed": collection.generation,
         "applied": held.generation,
-        "rows": engine.rows(collection.id, held.build) if held.build else 0,
+        "rows": engine.rows(embedding, held.build) if held.build else 0,
     }
 
 
@@ -73,13 +76,9 @@ def rebuild(asked: argparse.Namespace, terminal: Terminal) -> int:
             raise BadInput(f"{OWN}; restart them instead")
         with attest.store() as work:
             collection = work.collections.named(asked.collection)
-        index = FedIndex(
-            attest.store,
-            collection.id,
-            attest.embedder.dimension,
-            attest.search_engine,
-            attest.store.alone,
-        )
+        index = attest.index(collection.id)
+        if not isinstance(index, FedIndex):
+            raise BadInput(OWN)
         generation = index.rebuild(
             lambda at: terminal.progress(f"generation {at} of {collection.generation}")
         )
@@ -96,7 +95,7 @@ def sweep(asked: argparse.Namespace, terminal: Terminal) -> int:
         if attest.search_engine is None:
             raise BadInput(f"{OWN}; there is nothing to sweep")
         with attest.store() as work:
-            kept = [each.id for each in work.collections.all()]
+            kept = work.embeddings.searched()
         count = attest.search_engine.sweep(kept)
     terminal.result({"swept": count}, f"{count} deleted collections dropped from the engine")
     return 0

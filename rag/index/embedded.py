@@ -42,7 +42,8 @@ _PATIENCE = 0.025  # seconds after which no question waits for many new rows any
 
 
 class EmbeddedIndex:
-    """A `SearchIndex`. It holds nothing that the store does not: `forget` it at any time, and the
+    """A `SearchIndex` over one embedding, whose id `collection_id` is (a collection's first has the
+    collection's own). It holds nothing that the store does not: `forget` it at any time, and the
     next question finds it built again with the same hits and scores. Safe to share by threads.
 
     With a `folder` a large collection is kept there too, in snapshots that processes share (tantivy

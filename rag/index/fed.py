@@ -36,7 +36,8 @@ is no longer sure."""
 
 
 class FedIndex:
-    """A `SearchIndex` over one collection of an `Engine`. Safe to share by threads."""
+    """A `SearchIndex` in an `Engine`, over one embedding, whose id `collection_id` is (the first of
+    a collection has its own). Safe to share by threads."""
 
     def __init__(
         self,
@@ -153,7 +154,7 @@ class FedIndex:
 
     def _newest(self, held: Held) -> bool:
         with self._store() as work:
-            newest = work.collections.get(self._collection).generation
+            newest = work.chunks.news(self._collection, held.generation).generation
             return newest == held.generation and held.mark == work.chunks.mark(
                 self._collection, held.generation
             )

@@ -15,7 +15,7 @@ from rag.store.tables import CHUNKS, ChunkRow, CollectionRow, DocumentRow, JobRo
 from rag.store.transaction import Transaction
 
 _KEPT = ("collection", "document", "version", "chunk", "start", "end", "heading_path", "page")
-_COPIED = (*_KEPT, "text", "indexed", "vector")
+_COPIED = (*_KEPT, "text", "indexed")
 
 
 def change_access(

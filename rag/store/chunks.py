@@ -28,7 +28,8 @@ from rag.errors import UnknownCollection
 from rag.ports import Delta, Fresh, News, Row
 from rag.store.progress import mark_of, news_since, settled_before
 from rag.store.showing import newest_of, shown_of
-from rag.store.tables import ChunkRow, CollectionRow, DocumentRow, VersionRow
+from rag.store.spaces import Space, space_of
+from rag.store.tables import ChunkRow, CollectionRow, DocumentRow, VectorRow, VersionRow
 from rag.store.transaction import Transaction
 
 
@@ -36,25 +37,23 @@ class SqlChunks:
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
 
-    def since(self, collection: str, generation: int, limit: int | None = None) -> Delta:
+    def since(self, embedding: str, generation: int, limit: int | None = None) -> Delta:
         """Rows born and already ended inside the window come with their `died`, so that a searcher
-        can answer for every generation in it. Raises UnknownCollection. A `generation` newer than
-        the collection's (a restored backup) gives an empty delta that ends before it began."""
+        can answer for every generation in it. A `generation` newer than the collection's (a
+        restored backup) gives an empty delta that ends before it began."""
         session = self._tx.read()
-        newest = session.scalar(
-            select(CollectionRow.generation).where(CollectionRow.id == collection)
-        )
-        if newest is None:
-            raise UnknownCollection(f"there is no collection {collection!r:.100}")
+        space = space_of(session, embedding)
+        newest = space.newest
         if limit is not None:
-            beyond = session.scalar(_beyond(collection, generation, limit))
+            beyond = session.scalar(_beyond(space.collection, generation, limit))
             if beyond is not None:
-                newest = max(generation + 1, beyond - 1)
-        rows = session.execute(_born(collection, generation, newest).order_by(ChunkRow.row))
+                newest = min(newest, max(generation + 1, beyond - 1))
+        rows = session.execute(_born(space, generation, newest).order_by(ChunkRow.row))
         ended = session.execute(
             select(ChunkRow.row, ChunkRow.died)
+            .join(VectorRow, space.holds)
             .where(
-                ChunkRow.collection == collection,
+                ChunkRow.collection == space.collection,
                 ChunkRow.born <= generation,
                 ChunkRow.died > generation,
                 ChunkRow.died <= newest,
@@ -68,23 +67,26 @@ class SqlChunks:
             died=[(row, died) for row, died in ended if died is not None],
         )
 
-    def news(self, collection: str, generation: int) -> News:
-        """Raises UnknownCollection."""
-        return news_since(self._tx.read(), collection, generation)
+    def news(self, embedding: str, generation: int) -> News:
+        session = self._tx.read()
+        return news_since(session, space_of(session, embedding), generation)
 
-    def stretch(self, collection: str, after: int, generation: int, limit: int) -> list[Row]:
+    def stretch(self, embedding: str, after: int, generation: int, limit: int) -> list[Row]:
         """In the order of (born, row), which is that of `row` and has an index."""
         session = self._tx.read()
         begun = session.scalar(select(ChunkRow.born).where(ChunkRow.row == after)) or 1
-        page = _born(collection, begun - 1, generation).where(ChunkRow.row > after)
+        space = space_of(session, embedding)
+        page = _born(space, begun - 1, generation).where(ChunkRow.row > after)
         rows = session.execute(page.order_by(ChunkRow.born, ChunkRow.row).limit(limit))
         return [_row_noun(row, generation) for row in rows]
 
-    def mark(self, collection: str, generation: int) -> str:
-        return mark_of(self._tx.read(), collection, generation)
+    def mark(self, embedding: str, generation: int) -> str:
+        session = self._tx.read()
+        return mark_of(session, space_of(session, embedding).collection, generation)
 
-    def settled(self, collection: str, before: datetime) -> int:
-        return settled_before(self._tx.read(), collection, before)
+    def settled(self, embedding: str, before: datetime) -> int:
+        session = self._tx.read()
+        return settled_before(session, space_of(session, embedding).collection, before)
 
     def passages(self, collection: str, ids: Sequence[str], filter: Filter) -> list[Passage]:
         wanted = dict.fromkeys(ids)
@@ -126,21 +128,29 @@ class SqlChunks:
         return newest_of(self._tx.read(), limit, before, collection)
 
 
-def _born(collection: str, after: int, until: int) -> Select[Any]:
-    return select(
-        ChunkRow.row,
-        ChunkRow.chunk,
-        ChunkRow.document,
-        ChunkRow.born,
-        ChunkRow.died,
-        ChunkRow.readers,
-        ChunkRow.merged,
-        ChunkRow.indexed,
-        ChunkRow.start,
-        ChunkRow.end,
-        ChunkRow.heading_path,
-        ChunkRow.vector,
-    ).where(ChunkRow.collection == collection, ChunkRow.born > after, ChunkRow.born <= until)
+def _born(space: Space, after: int, until: int) -> Select[Any]:
+    return (
+        select(
+            ChunkRow.row,
+            ChunkRow.chunk,
+            ChunkRow.document,
+            ChunkRow.born,
+            ChunkRow.died,
+            ChunkRow.readers,
+            ChunkRow.merged,
+            ChunkRow.indexed,
+            ChunkRow.start,
+            ChunkRow.end,
+            ChunkRow.heading_path,
+            VectorRow.vector,
+        )
+        .join(VectorRow, space.holds)
+        .where(
+            ChunkRow.collection == space.collection,
+            ChunkRow.born > after,
+            ChunkRow.born <= until,
+        )
+    )
 
 
 def _beyond(collection: str, after: int, limit: int) -> Select[Any]:

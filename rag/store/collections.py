@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from uuid import uuid4
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import Select, and_, bindparam, delete, select
 
-from rag.domain import Collection, MetadataValue, Right
+from rag.domain import Collection, EmbeddingState, MetadataValue, Right
 from rag.errors import Conflict, UnknownCollection
 from rag.store.checked import checked_groups, checked_metadata, checked_name
 from rag.store.generations import locked
@@ -18,13 +18,13 @@ from rag.store.tables import (
     ChunkRow,
     CollectionRow,
     DocumentRow,
+    EmbeddingRow,
     GenerationRow,
     JobRow,
+    VectorRow,
     VersionRow,
 )
 from rag.store.transaction import Transaction
-
-_BY_ID = select(CollectionRow).where(CollectionRow.id == bindparam("id"))  # for every question
 
 
 class SqlCollections:
@@ -38,10 +38,17 @@ class SqlCollections:
             name=checked_name(name, "a collection"),
             rights=_rights(rights),
             settings={},
-            embedder="",
-            dimension=None,
             generation=0,
             created=self._tx.now(),
+        )
+        first = EmbeddingRow(  # of whichever embedder makes the first document's vectors
+            id=row.id,
+            collection=row.id,
+            embedder="",
+            state=EmbeddingState.CURRENT.value,
+            born=0,
+            progress=1.0,
+            created=row.created,
         )
         if session.scalar(select(CollectionRow.id).where(CollectionRow.name == name)):
             raise Conflict(f"there is already a collection named {name!r}")
@@ -50,23 +57,25 @@ class SqlCollections:
             session.flush()
         except Conflict as exc:  # another process was quicker
             raise Conflict(f"there is already a collection named {name!r}") from exc
-        return _noun(row)
+        session.add(first)
+        session.flush()
+        return _noun(row, "")
 
     def get(self, id: str) -> Collection:
-        row = self._tx.read().scalar(_BY_ID, {"id": id})
-        if row is None:
+        found = self._tx.read().execute(_BY_ID, {"id": id}).first()
+        if found is None:
             raise UnknownCollection(f"there is no collection {id!r:.100}")
-        return _noun(row)
+        return _noun(*found)
 
     def named(self, name: str) -> Collection:
-        row = self._tx.read().scalar(select(CollectionRow).where(CollectionRow.name == name))
-        if row is None:
+        found = self._tx.read().execute(_collections().where(CollectionRow.name == name)).first()
+        if found is None:
             raise UnknownCollection(f"there is no collection named {name!r:.100}")
-        return _noun(row)
+        return _noun(*found)
 
     def all(self) -> list[Collection]:
-        rows = self._tx.read().scalars(select(CollectionRow).order_by(CollectionRow.name))
-        return [_noun(row) for row in rows]
+        rows = self._tx.read().execute(_collections().order_by(CollectionRow.name))
+        return [_noun(*row) for row in rows]
 
     def set_rights(self, id: str, rights: Mapping[str, Right]) -> None:
         session = self._tx.write()
@@ -86,7 +95,17 @@ class SqlCollections:
         self._tx.ended.update(shown_of(session, ChunkRow.collection == id))
         versions = select(VersionRow.id).where(VersionRow.collection == id)
         session.execute(delete(BlocksRow).where(BlocksRow.version.in_(versions)))
-        for table in (AnswerRow, JobRow, ChunkRow, VersionRow, DocumentRow, GenerationRow):
+        chunks = select(ChunkRow.chunk).where(ChunkRow.collection == id)
+        session.execute(delete(VectorRow).where(VectorRow.chunk.in_(chunks)))
+        for table in (
+            AnswerRow,
+            JobRow,
+            ChunkRow,
+            VersionRow,
+            DocumentRow,
+            GenerationRow,
+            EmbeddingRow,
+        ):
             session.execute(delete(table).where(table.collection == id))
         session.execute(delete(CollectionRow).where(CollectionRow.id == id))
 
@@ -96,12 +115,23 @@ def _rights(rights: Mapping[str, Right]) -> dict[str, str]:
     return {group: Right(right).value for group, right in sorted(rights.items())}
 
 
-def _noun(row: CollectionRow) -> Collection:
+def _collections() -> Select[CollectionRow, str]:
+    current = and_(
+        EmbeddingRow.collection == CollectionRow.id,
+        EmbeddingRow.state == EmbeddingState.CURRENT.value,
+    )
+    return select(CollectionRow, EmbeddingRow.embedder).join(EmbeddingRow, current)
+
+
+_BY_ID = _collections().where(CollectionRow.id == bindparam("id"))  # for every question
+
+
+def _noun(row: CollectionRow, embedder: str) -> Collection:
     return Collection(
         id=row.id,
         name=row.name,
         rights={group: Right(right) for group, right in row.rights.items()},
-        embedder=row.embedder,
+        embedder=embedder,
         generation=row.generation,
         settings=dict(row.settings),
         created=row.created,

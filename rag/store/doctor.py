@@ -11,7 +11,7 @@ from typing import Literal
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from rag.domain import JobState
+from rag.domain import EmbeddingState, JobState
 from rag.errors import Corrupt, NotFound
 from rag.ports import Blobs
 from rag.store.audit import SqlAudit
@@ -21,8 +21,10 @@ from rag.store.tables import (
     ChunkRow,
     CollectionRow,
     DocumentRow,
+    EmbeddingRow,
     GenerationRow,
     JobRow,
+    VectorRow,
     VersionRow,
 )
 from rag.store.transaction import Clock, Transaction
@@ -146,15 +148,31 @@ def _chunks(session: Session) -> Iterator[Finding]:
 
 
 def _vectors(session: Session) -> Iterator[Finding]:
-    size = func.length(ChunkRow.vector)
+    """As long as their embedding's, and one for each live chunk in what questions read."""
+    size = func.length(VectorRow.vector)
     wrong = (
-        select(ChunkRow.collection, func.count())
-        .join(CollectionRow, CollectionRow.id == ChunkRow.collection)
-        .where(or_(CollectionRow.dimension.is_(None), size != CollectionRow.dimension * 4))
-        .group_by(ChunkRow.collection)
+        select(EmbeddingRow.collection, func.count())
+        .join(VectorRow, VectorRow.embedding == EmbeddingRow.id)
+        .where(or_(EmbeddingRow.dimension.is_(None), size != EmbeddingRow.dimension * 4))
+        .group_by(EmbeddingRow.collection)
     )
     for id, n in session.execute(wrong):
         yield Finding("vector_size", id, f"{n} vectors have another length than the collection's")
+    current = and_(
+        EmbeddingRow.collection == ChunkRow.collection,
+        EmbeddingRow.state == EmbeddingState.CURRENT.value,
+    )
+    held = and_(VectorRow.chunk == ChunkRow.chunk, VectorRow.embedding == EmbeddingRow.id)
+    missing = (
+        select(ChunkRow.collection, func.count())
+        .outerjoin(EmbeddingRow, current)
+        .outerjoin(VectorRow, held)
+        .where(ChunkRow.died.is_(None), VectorRow.chunk.is_(None))
+        .group_by(ChunkRow.collection)
+    )
+    for id, n in session.execute(missing):
+        message = f"{n} live chunks have no vector; read their documents again: attest reindex"
+        yield Finding("vector_missing", id, message)
 
 
 def _generations(session: Session) -> Iterator[Finding]:

@@ -17,6 +17,7 @@ from rag.store.copies import copies
 from rag.store.generations import locked
 from rag.store.jobs import job_noun
 from rag.store.publish import publish
+from rag.store.reread import reread
 from rag.store.tables import BlocksRow, CollectionRow, DocumentRow, VersionRow
 from rag.store.transaction import Transaction
 from rag.wire import from_json
@@ -39,6 +40,9 @@ class SqlDocuments:
     ) -> Job:
         upload = Upload(name, sha256, size, readers, metadata, bulk=bulk)
         return job_noun(accept(self._tx, collection, upload))
+
+    def reread(self, collection: str, document: str | None = None) -> list[str]:
+        return reread(self._tx, collection, document)
 
     def publish(self, job: str, worker: str, publication: Publication) -> int:
         return publish(self._tx, job, worker, publication)

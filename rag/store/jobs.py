@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, exists, func, or_, select
+from sqlalchemy import and_, exists, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from rag.domain import Job, JobState
@@ -151,9 +151,37 @@ class SqlJobs:
         session.flush()
         return job_noun(row)
 
+    def cancel_rereads(self, collection: str, user: str) -> int:
+        session = self._tx.write()
+        ended = update(JobRow).where(
+            JobRow.collection == collection, JobRow.reread.is_(True), JobRow.state.in_(WAITING)
+        )
+        done = session.execute(
+            ended.values(
+                state=JobState.CANCELLED.value,
+                error=f"cancelled by {user}",
+                lease_owner=None,
+                lease_until=None,
+                updated=self._tx.now(),
+            ).returning(JobRow.id)
+        )
+        return len(done.all())
+
+    def rereading(self, collection: str) -> int:
+        query = select(func.count()).where(
+            JobRow.collection == collection, JobRow.reread.is_(True), JobRow.state.in_(WAITING)
+        )
+        return self._tx.read().scalar(query) or 0
+
     def unfinished(self) -> bool:
         query = select(JobRow.id).where(JobRow.state.in_(WAITING)).limit(1)
         return self._tx.read().scalar(query) is not None
+
+    def waited_for(self) -> bool:
+        query = select(JobRow.id).where(
+            JobRow.state == JobState.QUEUED.value, JobRow.bulk.is_(False)
+        )
+        return self._tx.read().scalar(query.limit(1)) is not None
 
     def due(self) -> list[str]:
         session = self._tx.read()
@@ -191,6 +219,7 @@ def job_noun(row: JobRow) -> Job:
         created=row.created,
         updated=row.updated,
         bulk=row.bulk,
+        reread=row.reread,
     )
 
 

@@ -4,38 +4,22 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, bindparam, func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from rag.errors import UnknownCollection
 from rag.ports import News
-from rag.store.tables import ChunkRow, CollectionRow, GenerationRow
-
-# Made once: it is asked before every question.
-_NEWEST = (
-    select(CollectionRow.generation, GenerationRow.at, GenerationRow.document)
-    .outerjoin(
-        GenerationRow,
-        (GenerationRow.collection == CollectionRow.id)
-        & (GenerationRow.number == bindparam("generation")),
-    )
-    .where(CollectionRow.id == bindparam("collection"))
-)
+from rag.store.spaces import Space
+from rag.store.tables import ChunkRow, GenerationRow, VectorRow
 
 
-def news_since(session: Session, collection: str, generation: int) -> News:
-    """Raises UnknownCollection. Both counts are answered by an index alone, so a million rows take
+def news_since(session: Session, space: Space, generation: int) -> News:
+    """Both counts are answered by an index alone where the space is whole, so a million rows take
     a tenth of a second."""
-    asked = {"collection": collection, "generation": generation}
-    found = session.connection().execute(_NEWEST, asked).one_or_none()
-    if found is None:
-        raise UnknownCollection(f"there is no collection {collection!r:.100}")
-    newest, at, document = found
-    mark = "" if at is None else _mark(at, document)
+    newest, mark = space.newest, mark_of(session, space.collection, generation)
     if newest <= generation:
         return News(newest, 0, 0, mark)
-    born = _count(session, collection, ChunkRow.born > generation, ChunkRow.born <= newest)
-    died = _count(session, collection, ChunkRow.died > generation, ChunkRow.died <= newest)
+    born = _count(session, space, ChunkRow.born > generation, ChunkRow.born <= newest)
+    died = _count(session, space, ChunkRow.died > generation, ChunkRow.died <= newest)
     return News(newest, born, died, mark)
 
 
@@ -59,6 +43,8 @@ def settled_before(session: Session, collection: str, before: datetime) -> int:
     return session.scalar(query) or 0
 
 
-def _count(session: Session, collection: str, *where: ColumnElement[bool]) -> int:
+def _count(session: Session, space: Space, *where: ColumnElement[bool]) -> int:
     query = select(func.count()).select_from(ChunkRow)
-    return session.scalar(query.where(ChunkRow.collection == collection, *where)) or 0
+    if not space.whole:
+        query = query.join(VectorRow, space.holds)
+    return session.scalar(query.where(ChunkRow.collection == space.collection, *where)) or 0

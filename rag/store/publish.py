@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -11,8 +11,8 @@ from sqlalchemy import exists, insert, select
 from sqlalchemy.orm import Session
 
 from rag.domain import JobState
-from rag.errors import Conflict, Corrupt, NotFound
-from rag.ports import Publication
+from rag.errors import Conflict, Corrupt, EmbedderChanged, NotFound
+from rag.ports import Publication, Vectors
 from rag.prompt import shown_text
 from rag.resemblance import bands
 from rag.store.access import end_live
@@ -20,8 +20,10 @@ from rag.store.checked import checked_metadata
 from rag.store.generations import locked, next_generation
 from rag.store.jobs import held_by, held_job
 from rag.store.members import take_members
+from rag.store.spaces import current_of
 from rag.store.tables import (
     CHUNKS,
+    VECTORS,
     BandRow,
     BlocksRow,
     CollectionRow,
@@ -48,12 +50,12 @@ def publish(tx: Transaction, job: str, worker: str, publication: Publication) ->
         return row.generation
     if row is None or not held_by(row, worker):
         raise Conflict(f"worker {worker!r} no longer holds the lease of job {job}")
-    _check_embedder(owner, publication)
+    embedding = _check_embedder(session, owner, publication)
     generation = next_generation(tx, owner, "published", row.document)
     if _overtaken(session, row):
         _insert_version(tx, row, publication, generation, died=generation)
     else:
-        changed = _replace(tx, row, publication, generation)
+        changed = _replace(tx, row, publication, generation, embedding)
         take_members(tx, owner, row, publication.members, access_changed=changed)
     _finish(tx, row, publication.version, generation)
     return generation
@@ -73,24 +75,26 @@ def _check(publication: Publication) -> None:
         raise Corrupt(f"version {publication.version} has a vector that is not a number")
 
 
-def _check_embedder(owner: CollectionRow, publication: Publication) -> None:
-    dimension = publication.vectors.shape[1]
-    if not owner.embedder:
-        owner.embedder = publication.embedder
-    if owner.embedder != publication.embedder:
-        raise Conflict(
-            f"collection {owner.name!r} is embedded by {owner.embedder}, this version by "
+def _check_embedder(session: Session, owner: CollectionRow, publication: Publication) -> str:
+    """The id of the embedding that the vectors belong to."""
+    current, dimension = current_of(session, owner.id), publication.vectors.shape[1]
+    if not current.embedder:
+        current.embedder = publication.embedder
+    if current.embedder != publication.embedder:
+        raise EmbedderChanged(
+            f"collection {owner.name!r} is embedded by {current.embedder}, this version by "
             f"{publication.embedder}; vectors of two models cannot be compared"
         )
     if not len(publication.chunks):
-        return
-    if owner.dimension is None:
-        owner.dimension = dimension
-    if owner.dimension != dimension:
+        return current.id
+    if current.dimension is None:
+        current.dimension = dimension
+    if current.dimension != dimension:
         raise Conflict(
-            f"collection {owner.name!r} has vectors of {owner.dimension} numbers, this version "
+            f"collection {owner.name!r} has vectors of {current.dimension} numbers, this version "
             f"of {dimension}"
         )
+    return current.id
 
 
 def _overtaken(session: Session, row: JobRow) -> bool:
@@ -103,7 +107,9 @@ def _overtaken(session: Session, row: JobRow) -> bool:
     return bool(session.scalar(select(later)))
 
 
-def _replace(tx: Transaction, row: JobRow, publication: Publication, generation: int) -> bool:
+def _replace(
+    tx: Transaction, row: JobRow, publication: Publication, generation: int, embedding: str
+) -> bool:
     """Returns whether the document's access changes with its words."""
     session = tx.write()
     document = session.get_one(DocumentRow, row.document, populate_existing=True)
@@ -118,6 +124,9 @@ def _replace(tx: Transaction, row: JobRow, publication: Publication, generation:
     rows = _chunk_rows(row, publication, own | row.given, generation)
     while batch := list(islice(rows, _BATCH)):
         session.execute(insert(CHUNKS), batch)
+    vectors = vector_rows(embedding, [c.id for c in publication.chunks], publication.vectors)
+    while batch := list(islice(vectors, _BATCH)):
+        session.execute(insert(VECTORS), batch)
     return changed
 
 
@@ -164,10 +173,7 @@ def _insert_version(
 def _chunk_rows(
     row: JobRow, publication: Publication, merged: dict[str, Any], generation: int
 ) -> Iterator[dict[str, Any]]:
-    vectors = np.ascontiguousarray(publication.vectors, dtype="<f4")
-    for chunk, indexed, vector in zip(
-        publication.chunks, publication.indexed, vectors, strict=True
-    ):
+    for chunk, indexed in zip(publication.chunks, publication.indexed, strict=True):
         yield {
             "collection": row.collection,
             "document": row.document,
@@ -179,12 +185,20 @@ def _chunk_rows(
             "page": chunk.page,
             "text": chunk.text,
             "indexed": indexed,
-            "vector": vector.tobytes(),
             "readers": row.readers,
             "metadata": merged,
             "born": generation,
             "died": None,
         }
+
+
+def vector_rows(
+    embedding: str, chunks: Sequence[str], vectors: Vectors
+) -> Iterator[dict[str, Any]]:
+    """Rows of `vectors` for the chunks (ids), to which the vectors belong one by one."""
+    whole = np.ascontiguousarray(vectors, dtype="<f4")
+    for chunk, vector in zip(chunks, whole, strict=True):
+        yield {"chunk": chunk, "embedding": embedding, "vector": vector.tobytes()}
 
 
 def _finish(tx: Transaction, row: JobRow, version: str, generation: int) -> None:

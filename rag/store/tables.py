@@ -80,14 +80,70 @@ class CollectionRow(Base):
     name: Mapped[str] = mapped_column(String(NAME_LENGTH), unique=True)
     rights: Mapped[dict[str, str]] = mapped_column(Json)
     settings: Mapped[dict[str, Any]] = mapped_column(Json)
-    embedder: Mapped[str] = mapped_column(Text)
-    dimension: Mapped[int | None]  # of its vectors; None until the first document
     generation: Mapped[int] = mapped_column(BigInteger)
     created: Mapped[datetime] = mapped_column(Instant)
 
 
+class EmbeddingRow(Base):
+    """The vectors of a collection's chunks by one embedder (`rag.domain.Embedding`). The first has
+    the collection's id. `through` is the generation up to which one that is built has all vectors,
+    `after` the row up to which it was looked for chunks without one, `left_at` when it was
+    replaced."""
+
+    __tablename__ = "embeddings"
+    __table_args__ = (
+        Index(
+            "uq_embeddings_collection_current",
+            "collection",
+            unique=True,
+            sqlite_where=text("state = 'current'"),
+            postgresql_where=text("state = 'current'"),
+        ),
+        Index(
+            "uq_embeddings_collection_building",
+            "collection",
+            unique=True,
+            sqlite_where=text("state = 'building'"),
+            postgresql_where=text("state = 'building'"),
+        ),
+        Index("ix_embeddings_state", "state"),
+        CheckConstraint(
+            "state IN ('building', 'current', 'leaving', 'former', 'dropped')", name="state"
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    collection: Mapped[str] = _collection()
+    embedder: Mapped[str] = mapped_column(Text)
+    dimension: Mapped[int | None]  # None until the first document
+    state: Mapped[str] = mapped_column(String(16))
+    born: Mapped[int] = mapped_column(BigInteger)
+    through: Mapped[int | None] = mapped_column(BigInteger)
+    after: Mapped[int] = mapped_column(BigInteger, default=0)
+    user: Mapped[str] = mapped_column(Text, default="")
+    step: Mapped[str] = mapped_column(Text, default="")
+    progress: Mapped[float] = mapped_column(default=0.0)
+    error: Mapped[str] = mapped_column(Text, default="")
+    lease_owner: Mapped[str | None] = mapped_column(Text)
+    lease_until: Mapped[datetime | None] = mapped_column(Instant)
+    left_at: Mapped[datetime | None] = mapped_column(Instant)
+    created: Mapped[datetime] = mapped_column(Instant)
+
+
+class VectorRow(Base):
+    """A chunk's vector in one embedding; float32, little-endian. Rows of the chunk under other
+    rights share it."""
+
+    __tablename__ = "vectors"
+
+    chunk: Mapped[str] = mapped_column(Id, primary_key=True)
+    embedding: Mapped[str] = mapped_column(Id, primary_key=True)
+    vector: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 class GenerationRow(Base):
-    """One committed change of a collection; `change` is published, deleted or access."""
+    """One committed change of a collection; `change` is published, deleted, access or embedder,
+    `document` the one changed, or the embedding that questions read from then on."""
 
     __tablename__ = "generations"
 
@@ -194,7 +250,7 @@ class BlocksRow(Base):
 
 class ChunkRow(Base):
     """One indexed chunk under one access. A changed right ends the row and starts a new one with
-    the same `chunk`. `vector` is float32, little-endian."""
+    the same `chunk`. Its vectors lie in `vectors`."""
 
     __tablename__ = "chunks"
     __table_args__ = (
@@ -227,7 +283,6 @@ class ChunkRow(Base):
     page: Mapped[int | None]
     text: Mapped[str] = mapped_column(Text)
     indexed: Mapped[str] = mapped_column(Text)
-    vector: Mapped[bytes] = mapped_column(LargeBinary)
     readers: Mapped[list[str] | None] = mapped_column(Json)
     merged: Mapped[dict[str, Any]] = mapped_column("metadata", Json)
     born: Mapped[int] = mapped_column(BigInteger)
@@ -235,12 +290,13 @@ class ChunkRow(Base):
 
 
 CHUNKS: Final[Table] = Base.metadata.tables["chunks"]  # for statements over many rows
+VECTORS: Final[Table] = Base.metadata.tables["vectors"]
 
 
 class JobRow(Base):
     """`number` is the order of acceptance: of two uploads of one document the later one wins.
     `readers` and `given` are what the uploader wants the document to have. Whoever has `bulk` lets
-    those go first that a person waits for."""
+    those go first that a person waits for. `reread`: bytes that are live already are read again."""
 
     __tablename__ = "jobs"
     __table_args__ = (
@@ -262,6 +318,7 @@ class JobRow(Base):
     readers: Mapped[list[str] | None] = mapped_column(Json)
     given: Mapped[dict[str, Any]] = mapped_column("metadata", Json)
     bulk: Mapped[bool] = mapped_column(default=False, server_default=false())
+    reread: Mapped[bool] = mapped_column(default=False, server_default=false())
     state: Mapped[str] = mapped_column(String(16))
     attempts: Mapped[int] = mapped_column(default=0)
     step: Mapped[str] = mapped_column(Text, default="")

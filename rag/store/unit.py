@@ -17,6 +17,7 @@ from rag.ports import (
     Chunks,
     Collections,
     Documents,
+    Embeddings,
     Jobs,
     KVBlocks,
     Opinions,
@@ -31,6 +32,7 @@ from rag.store.audit import SqlAudit
 from rag.store.chunks import SqlChunks
 from rag.store.collections import SqlCollections
 from rag.store.documents import SqlDocuments
+from rag.store.embeddings import SqlEmbeddings
 from rag.store.engine import make_engine
 from rag.store.feedback import SqlFeedback
 from rag.store.jobs import SqlJobs
@@ -57,6 +59,7 @@ class SqlUnitOfWork:
         self.documents: Documents = SqlDocuments(self._tx)
         self.jobs: Jobs = SqlJobs(self._tx, max_attempts)
         self.chunks: Chunks = SqlChunks(self._tx)
+        self.embeddings: Embeddings = SqlEmbeddings(self._tx)
         self.answers: Answers = SqlAnswers(self._tx)
         self.feedback: Opinions = SqlFeedback(self._tx)
         self.accounts: Accounts = SqlAccounts(self._tx)

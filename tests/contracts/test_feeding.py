@@ -10,10 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
+import numpy as np
 import pytest
 
 from rag.domain import Filter
-from rag.errors import IndexUnavailable
+from rag.errors import EmbedderChanged, IndexUnavailable
 from rag.index.fed import FedIndex
 from rag.store.unit import open_store
 from tests.index.backends import Fed
@@ -214,4 +215,43 @@ def test_a_killed_process_is_followed_by_another(fed: Fed, sqlite: SqliteDatabas
         rows = work.chunks.since(into, 0).born
     assert index.live(12) == {row.chunk for row in rows if row.died is None}
     assert index.live(4) == {r.chunk for r in rows if r.born <= 4 and (not r.died or r.died > 4)}
+    store.close()
+
+
+def test_another_embedding_is_fed_beside_the_one_in_use(fed: Fed, sqlite: SqliteDatabases) -> None:
+    """Of another dimension, before questions need it; then the first one is dropped."""
+    store = open_store(sqlite.new())
+    into = collection(store)
+    for i in range(3):
+        ingest(store, into, f"{i}.txt", [f"text {i}"])
+    old = FedIndex(store, into, 4, fed.engine, store.alone)
+    assert old.catch_up() == 3
+    with store() as work:
+        id = work.embeddings.begin(into, "wide", 6, "local").id
+        work.embeddings.lease(id, "w", 60)
+        chunks = work.embeddings.missing(id, 9)
+        work.embeddings.put(id, "w", chunks, np.eye(6, dtype=np.float32)[[0, 1, 2]])
+        assert work.embeddings.complete(id, "w")
+        work.commit()
+    new = FedIndex(store, id, 6, fed.engine, store.alone)
+    assert new.catch_up() == 3
+    everybody = Filter(3, frozenset({"local"}))
+    assert len(old.dense(EAST, everybody, 9)) == 3, "in use meanwhile"
+    with store() as work:
+        assert work.embeddings.swap(id, "w") == 4
+        work.commit()
+    with pytest.raises(EmbedderChanged):
+        old.catch_up()
+    assert new.catch_up() == 4
+    now = replace(everybody, generation=4)
+    for at, chunk in enumerate(chunks):
+        first, *rest = new.dense(np.eye(6, dtype=np.float32)[at], now, 9)
+        assert first.chunk == chunk.chunk
+        assert len(rest) == 2
+    assert len(new.lexical("text", now, 9)) == 3
+    old.forget()
+    assert fed.engine.held(into).build == ""
+    assert len(new.dense(np.eye(6, dtype=np.float32)[0], now, 9)) == 3
+    with store() as work:
+        assert work.embeddings.searched() == {id}
     store.close()

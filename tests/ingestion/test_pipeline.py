@@ -242,13 +242,17 @@ def test_a_document_deleted_meanwhile_is_not_published(
     assert indexed_names(attest) == []
 
 
-def test_another_embedder_fails_the_job(attest: Attest, queue: RememberingQueue) -> None:
+def test_an_embedder_that_the_settings_no_longer_name_fails_the_job(
+    attest: Attest, queue: RememberingQueue
+) -> None:
     upload(attest, queue, WHO, "handbook", "a.txt", b"Hello there.")
     work_off(attest, queue)
     attest.embedder = HashEmbedder(dimension=32)
     job = upload(attest, queue, WHO, "handbook", "b.txt", b"Hello again.")
     work_off(attest, queue)
-    assert job_of(attest, job.id).error.startswith("conflict: ")
+    assert job_of(attest, job.id).error.startswith(
+        "model_error: the collection was embedded by hash"
+    )
 
 
 KILLED = """

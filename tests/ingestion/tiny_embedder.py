@@ -8,7 +8,8 @@ from pathlib import Path
 MARKS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
-def make_embedder(folder: Path) -> Path:
+def make_embedder(folder: Path, width: int = 32) -> Path:
+    """Whose vectors have `width` numbers."""
     import torch
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer import modules
@@ -24,7 +25,7 @@ def make_embedder(folder: Path) -> Path:
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=len(vocabulary),
-        hidden_size=32,
+        hidden_size=width,
         num_hidden_layers=1,
         num_attention_heads=2,
         intermediate_size=64,

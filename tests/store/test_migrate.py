@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
@@ -16,7 +17,9 @@ from rag.errors import BadSettings, Conflict, StoreUnavailable
 from rag.store.engine import WRITING, make_engine
 from rag.store.migrate import current, downgrade, head, upgrade
 from rag.store.tables import Base
+from rag.store.unit import open_store
 from tests.servers import Databases
+from tests.store.samples import EMBEDDER, collection, ingest
 
 
 def test_models_equal_migrations(databases: Databases) -> None:
@@ -43,6 +46,37 @@ def test_up_and_down(databases: Databases) -> None:
         assert inspect(connection).get_table_names() == ["alembic_version"]
     engine.dispose()
     assert upgrade(url) == head()
+
+
+def test_vectors_move_to_a_table_of_their_own_and_back(databases: Databases) -> None:
+    url = databases.empty()
+    upgrade(url)
+    store = open_store(url)
+    into = collection(store)
+    job, _ = ingest(store, into, "a.md", ["one", "two"])
+    with store() as work:
+        work.documents.set_access(job.document, frozenset({"hr"}), {})
+        work.commit()
+        before = work.chunks.since(into, 0)
+    store.close()
+    assert downgrade(url, "0007") == "0007"
+    engine = make_engine(url)
+    with engine.connect() as connection:
+        rows = list(connection.execute(text("SELECT chunk, vector FROM chunks ORDER BY row")))
+        assert [bytes(vector) for _, vector in rows] == [r.vector.tobytes() for r in before.born]
+        held = connection.execute(text("SELECT embedder, dimension FROM collections")).one()
+        assert tuple(held) == (EMBEDDER, 4)
+    engine.dispose()
+    upgrade(url)
+    store = open_store(url)
+    with store() as work:
+        again = work.chunks.since(into, 0)
+        assert [(r.row, r.born, r.died) for r in again.born] == [
+            (r.row, r.born, r.died) for r in before.born
+        ]
+        assert np.array_equal([r.vector for r in again.born], [r.vector for r in before.born])
+        assert work.collections.get(into).embedder == EMBEDDER
+    store.close()
 
 
 def test_a_newer_database_is_refused(databases: Databases) -> None:
