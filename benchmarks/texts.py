@@ -66,7 +66,7 @@ def quick() -> tuple[Way, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a writer took (None: it ended there) and the logits (vocabulary,) that it took it from."""
+    """What a writer took (None: it ended there), from which logits (vocabulary,)."""
 
     token: int | None
     logits: Tensor

@@ -160,6 +160,7 @@ def load_base(settings: Settings) -> Checkpoint:
 
     from models.checkpoint import load
     from models.hardware import choose_device, choose_dtype
+    from models.prepared import Prepared
     from models.pull import located
 
     if settings.threads:
@@ -167,7 +168,23 @@ def load_base(settings: Settings) -> Checkpoint:
     with model_errors():
         device = choose_device(settings.device)
         dtype = choose_dtype(settings.dtype, device)
-        return load(located(settings.model, settings.model_folder), dtype, device)
+        prepared = Prepared(settings.prepared_folder)
+        return load(located(settings.model, settings.model_folder), dtype, device, prepared)
+
+
+def prepare(settings: Settings) -> None:
+    """Make what every start of the engine needs of the settings' model and the adapter that comes
+    with it, and keep it in the data folder: some seconds once, then none. Raises as `load_base`."""
+    from models.block_store import BlockStore
+    from models.engine.engine import Engine
+
+    engine = Engine(load_base(settings), BlockStore(None, 0, 0))
+    weights = shipped(settings) if settings.adapter == DEFAULT else forced(settings)
+    try:
+        with model_errors():
+            read(engine, weights, settings.merge_adapter)
+    finally:
+        engine.close()
 
 
 def read(engine: Engine, weights: Weights | None, merge: bool = True) -> Warmer:

@@ -28,6 +28,7 @@ def pull(asked: argparse.Namespace, terminal: Terminal) -> int:
     from models.engine.ahead import compile_ahead, compiles
     from models.pull import pull as fetch
     from rag.model_errors import model_errors
+    from rag.readers import prepare
 
     settings = settings_for(asked)
 
@@ -58,5 +59,8 @@ def pull(asked: argparse.Namespace, terminal: Terminal) -> int:
     if decoders.intersection(names) and compiles():
         terminal.progress("compiling for this processor: half a minute, once")
         compile_ahead()
+    if settings.model in names and settings.engine_url is None:
+        terminal.progress("preparing the weights: some seconds, once")
+        prepare(settings)
     terminal.result({"models": pulled})
     return 0
