@@ -45,10 +45,12 @@ def start(weights: Path, folder: Path, threads: int, merge: bool) -> dict[str, A
         yield
         steps[name] = time.perf_counter() - began, time.process_time() - spent
 
-    with step("import torch"):
+    from rag.uncollected import uncollected
+
+    with step("import torch"), uncollected():
         import torch
     torch.set_num_threads(threads)
-    with step("import the rest"):
+    with step("import the rest"), uncollected():
         from models import fused
         from models.block_store import BlockStore
         from models.checkpoint import load
@@ -64,18 +66,18 @@ def start(weights: Path, folder: Path, threads: int, merge: bool) -> dict[str, A
         every = [each for each in vars(fused).values() if hasattr(each, "stats")]
         return sum(sum(each.stats.cache_misses.values()) for each in every)
 
-    with step("weights"):
+    with step("weights"), uncollected():
         dtype = choose_dtype("auto", torch.device("cpu"))
         base = load(located(MODEL, weights), dtype, prepared=Prepared(folder))
-    with step("engine"):
+    with step("engine"), uncollected():
         engine = Engine(base, BlockStore(None, 64 * 2**20, 0))
     with step("adapter"):
         reader = read(engine, Weights(MODEL, SHIPPED_ADAPTERS / MODEL), merge=merge)
     before = compiled()
     with step("first token"):
         pieces = reader.generate(PASSAGES, QUESTION, Sampling(max_tokens=20))
-        next(piece for piece in pieces if piece.tokens)
-    text = "".join(piece.text for piece in pieces)
+        first = next(piece for piece in pieces if piece.tokens)
+    text = first.text + "".join(piece.text for piece in pieces)
     engine.close()
     memory = {
         line.split(":")[0]: int(line.split()[1]) / 1024

@@ -9,8 +9,9 @@ import hashlib
 import logging
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from time import time
 
 import numpy as np
 from safetensors import SafetensorError
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 
 FORMAT = 1
 _KEPT = 2  # files of a kind: what one was made of may be replaced by another, and back
+_LEFT = 3600  # seconds in which a file is written by all means
 _PIECE = 2**22  # bytes
 
 Tensors = dict[str, Tensor]
@@ -40,58 +42,59 @@ class Prepared:
             return make()
         named = hashlib.sha256(f"{FORMAT}\n{made_of}".encode()).hexdigest()
         stem = f"{kind}-{named[:32]}"
-        found = self._found(stem)
+        found = _found(self._folder, stem)
         if found is not None:
             return found
         made = make()
         try:
-            self._keep(kind, stem, made)
+            _keep(self._folder, kind, stem, made)
         except OSError as exc:
             log.warning("the prepared weights are not kept, so each start makes them: %s", exc)
             return made
         del made  # what is mapped takes its place
-        return self._found(stem) or make()
+        return _found(self._folder, stem) or make()
 
-    def _found(self, stem: str) -> Tensors | None:
-        assert self._folder is not None
-        for path in self._folder.glob(f"{stem}-*.safetensors"):
-            try:
-                if checksum(path) == path.stem.rpartition("-")[2]:
-                    os.utime(path)
-                    return load_file(path)
-                log.warning("%s is damaged and made again", path)
-            except (OSError, SafetensorError) as exc:
-                log.warning("%s cannot be read and is made again: %s", path, exc)
-        return None
 
-    def _keep(self, kind: str, stem: str, made: Tensors) -> None:
-        """Whole or not at all; the oldest of its kind go."""
-        assert self._folder is not None
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=self._folder, prefix=".", delete=False) as file:
-            work = Path(file.name)
+def _found(folder: Path, stem: str) -> Tensors | None:
+    for path in folder.glob(f"{stem}-*.safetensors"):
         try:
-            try:
-                save_file({name: t.contiguous() for name, t in made.items()}, work)
-            except SafetensorError as exc:
-                raise OSError(f"{work} cannot be written: {exc}") from exc
-            path = self._folder / f"{stem}-{checksum(work)}.safetensors"
-            for damaged in self._folder.glob(f"{stem}-*.safetensors"):
-                damaged.unlink(missing_ok=True)
-            work.replace(path)
-        finally:
-            work.unlink(missing_ok=True)
-        of_kind = sorted(
-            self._folder.glob(f"{kind}-*.safetensors"), key=lambda p: p.stat().st_mtime
-        )
-        for old in of_kind[:-_KEPT]:
-            old.unlink(missing_ok=True)
+            if checksum(path) == path.stem.rpartition("-")[2]:
+                with suppress(OSError):  # a folder that may only be read loses nothing either
+                    os.utime(path)
+                return load_file(path)
+            log.warning("%s is damaged and made again", path)
+        except (OSError, SafetensorError) as exc:
+            log.warning("%s cannot be read and is made again: %s", path, exc)
+    return None
+
+
+def _keep(folder: Path, kind: str, stem: str, made: Tensors) -> None:
+    """Whole or not at all; the oldest of its kind go, and what a killed process left."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(f".{kind}-*"):
+        if time() - left.stat().st_mtime > _LEFT:
+            left.unlink(missing_ok=True)
+    work = folder / f".{stem}-{os.getpid()}"
+    try:
+        try:
+            save_file({name: t.contiguous() for name, t in made.items()}, work)
+        except SafetensorError as exc:
+            raise OSError(f"{work} cannot be written: {exc}") from exc
+        path = folder / f"{stem}-{checksum(work)}.safetensors"
+        for damaged in folder.glob(f"{stem}-*.safetensors"):
+            damaged.unlink(missing_ok=True)
+        work.replace(path)
+    finally:
+        work.unlink(missing_ok=True)
+    of_kind = sorted(folder.glob(f"{kind}-*.safetensors"), key=lambda p: p.stat().st_mtime)
+    for old in of_kind[:-_KEPT]:
+        old.unlink(missing_ok=True)
 
 
 def checksum(path: Path) -> str:
     """16 hex digits: the sum of the file's 64-bit words, each piece's multiplied by its number, so
-    that pieces cannot change places. Not against forgers: against broken disks and half files; ten
-    times as quick as a cryptographic one, as all of it is read at every start."""
+    that pieces cannot change places. Against broken disks and half files, not against forgers: all
+    of it is read at every start, so it has to be quick."""
     total, piece = 0, bytearray(_PIECE)
     with path.open("rb", buffering=0) as file:
         number = 1

@@ -39,6 +39,7 @@ from rag.settings import Settings
 from rag.store.blobs import FolderBlobs
 from rag.store.migrate import upgrade
 from rag.store.unit import SqlStore, open_store
+from rag.uncollected import uncollected
 from rag.verifiers import ChosenVerifiers
 
 if TYPE_CHECKING:
@@ -108,10 +109,10 @@ class Attest:
 
     @cached_property
     def embedder(self) -> Embedder:
-        from models.embedder import SentenceEmbedder
-        from models.pull import located
+        with model_errors(), uncollected():
+            from models.embedder import SentenceEmbedder
+            from models.pull import located
 
-        with model_errors():
             folder = located(self.settings.embedder, self.settings.model_folder)
             return SentenceEmbedder(folder, self.settings.device, self.settings.threads)
 

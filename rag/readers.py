@@ -19,6 +19,7 @@ from rag.domain import Adapter, adapter_identity
 from rag.model_errors import model_errors
 from rag.ports import Generator, Store, Warmer
 from rag.settings import Settings
+from rag.uncollected import uncollected
 
 if TYPE_CHECKING:
     from models.checkpoint import Checkpoint
@@ -103,10 +104,11 @@ class AdaptedReaders:
     @cached_property
     def engine(self) -> Engine:
         """What runs the settings' model for all readers."""
-        from models.engine.engine import Engine, Limits
+        with uncollected():
+            from models.engine.engine import Engine, Limits
 
-        limits = Limits(self._settings.answers_at_once, self._settings.answers_waiting)
-        return Engine(load_base(self._settings), self._blocks(), limits, self._passages_only)
+            limits = Limits(self._settings.answers_at_once, self._settings.answers_waiting)
+            return Engine(load_base(self._settings), self._blocks(), limits, self._passages_only)
 
     def gauges(self) -> Mapping[str, float]:
         """How busy the engine is; nothing before it was started."""
