@@ -4,6 +4,7 @@ up for each question, so that a promotion or a rollback holds from the next one 
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -158,6 +159,7 @@ class AdaptedReaders:
 
 def load_base(settings: Settings) -> Checkpoint:
     """The settings' model. Raises WeightsMissing, WeightsCorrupt, UnsupportedCheckpoint."""
+    keep_compiled(settings)
     import torch
 
     from models.checkpoint import load
@@ -172,6 +174,14 @@ def load_base(settings: Settings) -> Checkpoint:
         dtype = choose_dtype(settings.dtype, device)
         prepared = Prepared(settings.prepared_folder)
         return load(located(settings.model, settings.model_folder), dtype, device, prepared)
+
+
+def keep_compiled(settings: Settings) -> None:
+    """Where the package's folder may not be written, as in a read-only container, have numba keep
+    what it compiles in the data folder, which outlives a container as its user's cache would not.
+    To be called before numba is imported; a NUMBA_CACHE_DIR that is set stays."""
+    if not os.access(SHIPPED_ADAPTERS.parent, os.W_OK):
+        os.environ.setdefault("NUMBA_CACHE_DIR", str(settings.prepared_folder / "compiled"))
 
 
 def prepare(settings: Settings) -> None:
