@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -12,41 +12,61 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from models.config import config_from_hugging_face
-from models.convert import converted_identity, is_converted, read_converted
+from models.convert import Converted, converted_identity, is_converted, read_converted
 from models.errors import WeightsCorrupt, WeightsMissing
 from models.gguf import GGUF
 from models.manifest import identity_of
+from models.prepared import Prepared, Tensors
 from models.tokenizer import Tokenizer, tokenizer_from_folder, tokenizer_from_gguf
-from models.transformer import Transformer
+from models.transformer import Transformer, projects
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """`identity` is the file name and the first 12 hex digits of the weights' sha256; `source` is
-    where they can be read again."""
+    where they can be read again, `prepared` where what is made of them is kept."""
 
     identity: str
     model: Transformer
     tokenizer: Tokenizer
     source: Path | None = None
+    prepared: Prepared = field(default_factory=Prepared)
 
 
 def load(
-    path: Path, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+    path: Path,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+    prepared: Prepared | None = None,
 ) -> Checkpoint:
     """`path` is a GGUF file, a folder with one (read from what it was converted to, when it was),
-    or a Hugging Face folder with safetensors. Raises WeightsMissing, WeightsCorrupt or
-    UnsupportedCheckpoint."""
+    or a Hugging Face folder with safetensors. `prepared` keeps the rounded weights. Raises
+    WeightsMissing, WeightsCorrupt or UnsupportedCheckpoint."""
     if is_converted(path):
-        found = read_converted(path)
-        model = Transformer.from_state(found.config, found.state, dtype, device)
-        return Checkpoint(found.identity, model, found.tokenizer, path)
+        found, kept = read_converted(path), prepared or Prepared()
+        state = _rounded(found, dtype, kept)
+        model = Transformer.from_state(found.config, state, dtype, device)
+        return Checkpoint(found.identity, model, found.tokenizer, path, kept)
     files = [path] if path.is_file() else sorted(path.glob("*.gguf"))
     if files:
         return _load_gguf(files[0], dtype, device)
     if not (path / "config.json").is_file():
         raise _nothing_at(path)
     return _load_folder(path, dtype, device)
+
+
+def _rounded(found: Converted, dtype: torch.dtype, prepared: Prepared) -> Tensors:
+    """The state in this type. What an engine lays out anew lies in a file of its own, so that it
+    can let go of it and of its memory."""
+    if dtype == torch.float32:
+        return found.state
+    own = f"{found.identity}\n{dtype}"
+
+    def made(wanted: bool) -> Tensors:
+        return {n: t.to(dtype) for n, t in found.state.items() if projects(n, t) == wanted}
+
+    projections = prepared.tensors("projections", own, lambda: made(True))
+    return projections | prepared.tensors("rest", own, lambda: made(False))
 
 
 def identity_at(path: Path) -> str:

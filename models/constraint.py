@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from models.prepared import Prepared, Tensors
 from models.tokenizer import Tokenizer
 
 _ENDS_SENTENCE = re.compile(r"[.!?…][\"'”’)]*$")
@@ -28,17 +29,34 @@ def sentence_ends(text: str) -> bool:
 
 
 class Vocabulary:
-    """What the constraint needs to know of a tokenizer's tokens; built once per model."""
+    """What the constraint needs to know of a tokenizer's tokens, each (size,) but `end`."""
 
-    def __init__(self, tokenizer: Tokenizer, size: int) -> None:
-        texts = [tokenizer.decode([i]) for i in range(min(size, tokenizer.size))]
-        texts += [""] * (size - len(texts))
-        self.bracket = torch.tensor(["[" in t or "]" in t for t in texts])
-        self.starts_sentence = torch.tensor([bool(_STARTS_SENTENCE.match(t)) for t in texts])
-        self.blank = torch.tensor([not t.strip() for t in texts])
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        size: int,
+        prepared: Prepared | None = None,
+        identity: str = "",
+    ) -> None:
+        """`prepared` keeps it for the checkpoint of that identity."""
+        made_of = f"{identity}\n{size}\n{_STARTS_SENTENCE.pattern}"
+        kept = prepared or Prepared()
+        found = kept.tensors("vocabulary", made_of, lambda: _sorts(tokenizer, size))
+        self.bracket, self.starts_sentence = found["bracket"], found["starts_sentence"]
+        self.blank, self.control = found["blank"], found["control"]
         self.end = torch.tensor(sorted(tokenizer.end))
-        self.control = torch.tensor([t == "" for t in texts])
         self.control[self.end] = False
+
+
+def _sorts(tokenizer: Tokenizer, size: int) -> Tensors:
+    texts = tokenizer.decode_each(range(min(size, tokenizer.size)))
+    texts += [""] * (size - len(texts))
+    return {
+        "bracket": torch.tensor(["[" in t or "]" in t for t in texts]),
+        "starts_sentence": torch.tensor([bool(_STARTS_SENTENCE.match(t)) for t in texts]),
+        "blank": torch.tensor([not t.strip() for t in texts]),
+        "control": torch.tensor([t == "" for t in texts]),
+    }
 
 
 class CitationConstraint:

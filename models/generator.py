@@ -57,7 +57,9 @@ class TransformerGenerator:
         self.model = engine.identity
         numbered = adapter is None or adapter.config.markers == 0
         self._prompts = PromptBuilder(checkpoint.tokenizer, numbered)
-        self._vocabulary = Vocabulary(checkpoint.tokenizer, checkpoint.model.config.vocab_size)
+        size, prepared = checkpoint.model.config.vocab_size, checkpoint.prepared
+        identity = checkpoint.identity
+        self._vocabulary = Vocabulary(checkpoint.tokenizer, size, prepared, identity)
         self.min_confidence = min_confidence
         self.confidence = dict(confidence or {})
         self._refusal_ids = checkpoint.tokenizer.encode(REFUSAL)

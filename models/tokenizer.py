@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from tokenizers import AddedToken, Regex, decoders, pre_tokenizers
@@ -29,18 +29,24 @@ class Tokenizer:
 
     def __init__(self, fast: FastTokenizer, template: str, end: frozenset[int]) -> None:
         self._fast = fast
+        self._lock = Lock()  # over what the library recognises
         self._template = template
         self.end = end
 
     def encode(self, text: str, special: bool = False) -> list[int]:
         """Ids of `text`, nothing added. With `special`, control tokens written out in the text
-        become themselves; without it (untrusted text) they are plain characters."""
-        if special:
+        become themselves; without it (untrusted text) they are plain characters: a document that
+        spells out an end-of-turn marker must not be able to end the turn."""
+        with self._lock:
+            self._fast.encode_special_tokens = not special
             return list(self._fast.encode(text, add_special_tokens=False).ids)
-        return list(self._plain.encode(text, add_special_tokens=False).ids)
 
     def decode(self, ids: Sequence[int]) -> str:
         return str(self._fast.decode(list(ids), skip_special_tokens=True))
+
+    def decode_each(self, ids: Sequence[int]) -> list[str]:
+        """The text of each token alone."""
+        return list(self._fast.decode_batch([[id] for id in ids], skip_special_tokens=True))
 
     def token(self, id: int) -> str:
         return str(self._fast.id_to_token(id))
@@ -53,14 +59,6 @@ class Tokenizer:
         """All of it as text; `tokenizer_from_json` reads it back."""
         parts = {"template": self._template, "end": sorted(self.end), "fast": self._fast.to_str()}
         return json.dumps(parts)
-
-    @cached_property
-    def _plain(self) -> FastTokenizer:
-        """The same vocabulary that does not recognise control tokens in text: a document that
-        spells out an end-of-turn marker must not be able to end the turn."""
-        raw = json.loads(self._fast.to_str())
-        raw["added_tokens"] = [t for t in raw["added_tokens"] if not t["special"]]
-        return FastTokenizer.from_str(json.dumps(raw))
 
     def frame(self, system: str) -> tuple[str, str]:
         """What the chat template puts before and after a user's message: (prefix, suffix)."""

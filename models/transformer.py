@@ -237,6 +237,12 @@ class Transformer(nn.Module):
         return model.requires_grad_(False).eval()
 
 
+def projects(name: str, weight: Tensor) -> bool:
+    """Whether a tensor of the state is a layer's matrix: those have adapters and are laid out for
+    the processor."""
+    return name.startswith("layers.") and weight.dim() == 2
+
+
 def causal(past: int, tokens: int, device: torch.device | str = "cpu") -> Tensor:
     """(tokens, past + tokens) bool: new token t sees the past and new tokens up to itself."""
     ones = torch.ones(tokens, past + tokens, dtype=torch.bool, device=device)

@@ -38,6 +38,7 @@ from rag.settings import Settings
 from rag.store.blobs import FolderBlobs
 from rag.store.migrate import upgrade
 from rag.store.unit import SqlStore, open_store
+from rag.uncollected import uncollected
 from rag.verifiers import ChosenVerifiers
 
 if TYPE_CHECKING:
@@ -116,10 +117,10 @@ class Attest:
         return Embedders(own.embedder, lambda: self.embedder, others)
 
     def _embedder_at(self, name: str) -> Embedder:
-        from models.embedder import SentenceEmbedder
-        from models.pull import located
+        with model_errors(), uncollected():
+            from models.embedder import SentenceEmbedder
+            from models.pull import located
 
-        with model_errors():
             folder = located(name, self.settings.model_folder)
             return SentenceEmbedder(folder, self.settings.device, self.settings.threads)
 

@@ -4,6 +4,7 @@ up for each question, so that a promotion or a rollback holds from the next one 
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from rag.domain import Adapter, adapter_identity
 from rag.model_errors import model_errors
 from rag.ports import Generator, Store, Warmer
 from rag.settings import Settings
+from rag.uncollected import uncollected
 
 if TYPE_CHECKING:
     from models.checkpoint import Checkpoint
@@ -103,10 +105,11 @@ class AdaptedReaders:
     @cached_property
     def engine(self) -> Engine:
         """What runs the settings' model for all readers."""
-        from models.engine.engine import Engine, Limits
+        with uncollected():
+            from models.engine.engine import Engine, Limits
 
-        limits = Limits(self._settings.answers_at_once, self._settings.answers_waiting)
-        return Engine(load_base(self._settings), self._blocks(), limits, self._passages_only)
+            limits = Limits(self._settings.answers_at_once, self._settings.answers_waiting)
+            return Engine(load_base(self._settings), self._blocks(), limits, self._passages_only)
 
     def gauges(self) -> Mapping[str, float]:
         """How busy the engine is; nothing before it was started."""
@@ -156,10 +159,12 @@ class AdaptedReaders:
 
 def load_base(settings: Settings) -> Checkpoint:
     """The settings' model. Raises WeightsMissing, WeightsCorrupt, UnsupportedCheckpoint."""
+    keep_compiled(settings)
     import torch
 
     from models.checkpoint import load
     from models.hardware import choose_device, choose_dtype
+    from models.prepared import Prepared
     from models.pull import located
 
     if settings.threads:
@@ -167,7 +172,31 @@ def load_base(settings: Settings) -> Checkpoint:
     with model_errors():
         device = choose_device(settings.device)
         dtype = choose_dtype(settings.dtype, device)
-        return load(located(settings.model, settings.model_folder), dtype, device)
+        prepared = Prepared(settings.prepared_folder)
+        return load(located(settings.model, settings.model_folder), dtype, device, prepared)
+
+
+def keep_compiled(settings: Settings) -> None:
+    """Where the package's folder may not be written, as in a read-only container, have numba keep
+    what it compiles in the data folder, which outlives a container as its user's cache would not.
+    To be called before numba is imported; a NUMBA_CACHE_DIR that is set stays."""
+    if not os.access(SHIPPED_ADAPTERS.parent, os.W_OK):
+        os.environ.setdefault("NUMBA_CACHE_DIR", str(settings.prepared_folder / "compiled"))
+
+
+def prepare(settings: Settings) -> None:
+    """Make what every start of the engine needs of the settings' model and the adapter that comes
+    with it, and keep it in the data folder: some seconds once, then none. Raises as `load_base`."""
+    from models.block_store import BlockStore
+    from models.engine.engine import Engine
+
+    engine = Engine(load_base(settings), BlockStore(None, 0, 0))
+    weights = shipped(settings) if settings.adapter == DEFAULT else forced(settings)
+    try:
+        with model_errors():
+            read(engine, weights, settings.merge_adapter)
+    finally:
+        engine.close()
 
 
 def read(engine: Engine, weights: Weights | None, merge: bool = True) -> Warmer:

@@ -240,6 +240,11 @@ class Settings(BaseSettings):
     def model_folder(self) -> Path:
         return self.data / "models"
 
+    @property
+    def prepared_folder(self) -> Path:
+        """What the engine made of the weights, to begin quickly; it can be made again."""
+        return self.data / "prepared"
+
 
 class _Given(Settings):
     """Settings of these values and nothing else: the environment was read already."""

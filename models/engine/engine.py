@@ -50,11 +50,13 @@ class Blocks(Protocol):
 @dataclass(frozen=True, slots=True)
 class Limits:
     """`answers`: written at once; `waiting`: beside them, more are refused; `tokens`: of all
-    answers' keys and values together; `rows`: of passages read in one pass with full attention."""
+    answers' keys and values together; `idle`: of those that stay in memory while nothing is asked;
+    `rows`: of passages read in one pass with full attention."""
 
     answers: int = 16
     waiting: int = 64
     tokens: int = 32_768
+    idle: int = 4_096
     rows: int = 256
 
 
@@ -75,7 +77,9 @@ class Engine:
         self._model, self.blocks = checkpoint.model, blocks
         self._limits = limits or Limits()
         model = checkpoint.model
-        self._few = Few(model) if can_be_fused(model) and not passages_only else None
+        self._few: Few | None = None
+        if can_be_fused(model) and not passages_only:
+            self._few = Few(model, checkpoint.prepared, self.identity)
         if packs(model) and checkpoint.source is not None:
             pack(model)
         self._pool = CachePool(model.config, self._limits.tokens, model.dtype, model.device)
@@ -149,7 +153,7 @@ class Engine:
         def make() -> Reader:
             if adapter is None:
                 return make_reader(self._model, self.identity, None, name, prefix, None, None)
-            own = merged(self.checkpoint, adapter) if merge else None
+            own = merged(self.checkpoint, adapter, name) if merge else None
             lora = None if self._few is None else self._few.lora(adapter)
             give_back_memory()
             return make_reader(self._model, self.identity, adapter, name, prefix, own, lora)
@@ -163,6 +167,7 @@ class Engine:
             "engine_answers": len(self._answers),
             "engine_waiting": len(self._waiting),
             "engine_kv_tokens": taken,
+            "engine_kv_bytes": self._pool.bytes,
         }
 
     def close(self) -> None:
@@ -188,6 +193,8 @@ class Engine:
         while True:
             with self._changed:
                 while not (self._stopped or self._asked or self._spare):
+                    if self._pool.trim(self._limits.idle):
+                        give_back_memory()
                     self._changed.wait()
                 if self._stopped:
                     break

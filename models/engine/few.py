@@ -17,12 +17,14 @@ from models.blocks import KVBlock
 from models.kernels import bits, one_at_a_time
 from models.kv import KVCache
 from models.lora import Adapter, LoraDelta
+from models.prepared import Prepared, Tensors
 from models.projection import Projection
 from models.rope import angles
 from models.transformer import Transformer
 
 _PROJECTIONS = ("attention.qkv", "attention.out", "ffn.gate_up", "ffn.down")
 _PARTS = 3  # most that one projection has
+_PARTS_OF_INT8 = ("numbers", "scale")
 _STEP = 16  # numbers that one instruction takes
 
 
@@ -55,7 +57,10 @@ class FewLora:
 class Few:
     """Made from a decoder's weights before they are packed; shares its embedding."""
 
-    def __init__(self, model: Transformer) -> None:
+    def __init__(
+        self, model: Transformer, prepared: Prepared | None = None, identity: str = ""
+    ) -> None:
+        """`prepared` keeps the int8 weights of the model of that identity."""
         from models import fused
 
         fused.keep_compiled()
@@ -65,13 +70,11 @@ class Few:
         norms = [torch.stack([own.get_parameter(n) for n in names]) for own in model.layers]
         self._norms = torch.stack(norms).to(torch.float32).numpy()
         self._norm = model.norm.weight.to(torch.float32).numpy()
-        self._layers = [
-            array
-            for name in _PROJECTIONS
-            for array in _stacked([layer.get_parameter(f"{name}.weight") for layer in model.layers])
-        ]
-        head, scale = quantised(model.head.weight)
-        self._head = head.numpy(), scale.numpy()
+        kept = prepared or Prepared()
+        found = kept.tensors("int8", identity, lambda: _quantised(model))
+        arrays = {name: tensor.numpy() for name, tensor in found.items()}
+        self._layers = [arrays[f"{n}.{part}"] for n in _PROJECTIONS for part in _PARTS_OF_INT8]
+        self._head = tuple(arrays[f"head.{part}"] for part in _PARTS_OF_INT8)
         self._columns = _columns(model)
         # Compile now, or read what was compiled before: not when the first answer waits for it.
         cache = KVCache(model.config, 2, dtype=torch.bfloat16)
@@ -172,6 +175,11 @@ def _columns(model: Transformer) -> NDArray[np.int64]:
     return columns
 
 
-def _stacked(weights: Sequence[Tensor]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    numbers, scales = zip(*map(quantised, weights), strict=True)
-    return torch.stack(numbers).numpy(), torch.stack(scales).numpy()
+def _quantised(model: Transformer) -> Tensors:
+    """Numbers and scales of the projections, (layers, out, in) and (layers, out), and the head."""
+    found = dict(zip(("head.numbers", "head.scale"), quantised(model.head.weight), strict=True))
+    for name in _PROJECTIONS:
+        weights = [layer.get_parameter(f"{name}.weight") for layer in model.layers]
+        numbers, scales = zip(*map(quantised, weights), strict=True)
+        found |= {f"{name}.numbers": torch.stack(numbers), f"{name}.scale": torch.stack(scales)}
+    return found

@@ -47,3 +47,18 @@ class CachePool:
     def give(self, cache: KVCache) -> None:
         """The cache is no longer used."""
         self._free.append(cache)
+
+    def trim(self, tokens: int) -> bool:
+        """Let go of free caches, the largest first, until they hold at most so many tokens
+        together. Whether any went."""
+        self._free.sort(key=lambda cache: cache.capacity)
+        held = self._held
+        while self._free and sum(cache.capacity for cache in self._free) > tokens:
+            self._held -= self._free.pop().capacity
+        return self._held < held
+
+    @property
+    def bytes(self) -> int:
+        """Of all caches that are there, free or taken."""
+        c = self._config
+        return self._held * 2 * c.layers * c.kv_heads * c.head_width * self._dtype.itemsize

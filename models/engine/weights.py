@@ -7,8 +7,9 @@ import torch
 from models.checkpoint import Checkpoint, load
 from models.kernels import Between
 from models.lora import Adapter
+from models.prepared import Tensors
 from models.projection import Projection
-from models.transformer import Attention, FeedForward, RMSNorm, Transformer
+from models.transformer import Attention, FeedForward, RMSNorm, Transformer, projects
 
 
 def packs(model: Transformer) -> bool:
@@ -27,21 +28,31 @@ def pack(model: Transformer) -> None:
             module.kernel = between
 
 
-def merged(checkpoint: Checkpoint, adapter: Adapter) -> Transformer:
-    """The checkpoint's weights with the adapter added in, beside them; embedding and head are
-    shared. Read again from where they came, as packed ones cannot be added to."""
+def merged(checkpoint: Checkpoint, adapter: Adapter, name: str) -> Transformer:
+    """The checkpoint's weights with the adapter of that name added in, beside them; all but the
+    projections is shared. Read again from where they came, as packed ones cannot be added to."""
     base = checkpoint.model
     Adapter.detach(base)
-    if checkpoint.source is None:
-        model = Transformer.from_state(base.config, _copied(base), base.dtype, base.device)
-    else:
-        model = load(checkpoint.source, base.dtype, base.device).model
+    made_of = f"{checkpoint.identity}\n{base.dtype}\n{base.device}\n{name}\n{adapter.config}"
+    own = checkpoint.prepared.tensors("merged", made_of, lambda: _merged(checkpoint, adapter))
+    shared = {n: t for n, t in base.state_dict().items() if not projects(n, t)}
+    model = Transformer.from_state(base.config, shared | own, base.dtype, base.device)
     model.embedding, model.head = base.embedding, base.head
-    adapter.merge(model)
     if packs(model):
         pack(model)
     return model
 
 
-def _copied(model: Transformer) -> dict[str, torch.Tensor]:
+def _merged(checkpoint: Checkpoint, adapter: Adapter) -> Tensors:
+    base = checkpoint.model
+    if checkpoint.source is None:
+        model = Transformer.from_state(base.config, _copied(base), base.dtype, base.device)
+    else:
+        source, prepared = checkpoint.source, checkpoint.prepared
+        model = load(source, base.dtype, base.device, prepared).model
+    adapter.merge(model)
+    return {n: t for n, t in model.state_dict().items() if projects(n, t)}
+
+
+def _copied(model: Transformer) -> Tensors:
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}

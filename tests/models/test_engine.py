@@ -5,11 +5,12 @@ everything encoded anew.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from threading import Event, Thread
+from time import sleep
 
 import pytest
 import torch
@@ -239,6 +240,38 @@ def test_more_than_may_wait_are_refused(checkpoint: Checkpoint) -> None:
     writer.go.set()
     assert [len(written(request)) for request in waiting] == [3, 3]
     engine.close()
+
+
+def test_memory_that_many_answers_took_is_let_go_when_nothing_is_asked(
+    checkpoint: Checkpoint,
+) -> None:
+    engine = Engine(checkpoint, kept(), Limits(answers=8, idle=1024))
+    reader = engine.reader(None, "none", PREFIX)
+    alone = asked(reader, [[7, 8]], [4, 5], 3)[0]
+    engine.submit(alone)
+    written(alone)
+    one = engine.gauges()["engine_kv_bytes"]
+    held = [slow(reader) for _ in range(6)]
+    for request, _ in held:
+        engine.submit(request)
+    for _, writer in held:
+        writer.go.set()
+    assert all(writer.begun.wait(10) for _, writer in held)
+    for request, _ in held:
+        written(request)
+    until(lambda: engine.gauges()["engine_kv_bytes"] == 2 * one)
+    again = asked(reader, [[7, 8]], [4, 5], 3)[0]
+    engine.submit(again)
+    assert len(written(again)) == 3
+    engine.close()
+
+
+def until(true: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if true():
+            return
+        sleep(0.01)
+    raise AssertionError("it did not come to pass in ten seconds")
 
 
 def test_who_goes_away_makes_room_and_writes_no_further(engine: Engine) -> None:
