@@ -8,8 +8,9 @@ A third of the documents is replaced by a second edition while the first may sti
 few cannot be read by anybody. Kills (-9) are spread over the work; what was killed is started
 again. Meanwhile a searcher asks for random documents through the API. At the end every document
 must be indexed exactly once in its last edition, or have failed with its reason, no healthy one may
-be poisoned, `attest doctor` must find nothing, and no search may have seen half a document, two
-editions, or an older one than before. Exit 1 when anything of that breaks.
+be poisoned, no part may have crashed by itself, `attest doctor` must find nothing, and no search
+may have seen half a document, two editions, or an older one than before. Exit 1 when anything of
+that breaks.
 """
 
 from __future__ import annotations
@@ -144,6 +145,9 @@ class Chaos:
         print(f"killed: {kinds}; ended by themselves and started again: {len(parts.ended)}")
         for words in parts.ended:
             print(f"  {words.splitlines()[0]} {words.splitlines()[-1].strip()}")
+        self.wrong += parts.crashed
+        parts.revive()
+        parts.until_answers()
         print(
             f"searches: {dict(sorted(searcher.seen.items()))} by the edition seen (0: none yet), "
             f"{searcher.refused} while the API was away, {len(searcher.bad)} saw what they must not"

@@ -66,7 +66,8 @@ def start(name: str, command: Sequence[str], log: Path, env: Mapping[str, str]) 
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **env, "PYTHONUNBUFFERED": "1"},
+            # A crash in native code leaves a traceback of every thread in the log.
+            env={**os.environ, **env, "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"},
             start_new_session=True,  # Ctrl-C goes to the supervisor, which stops them in order
         )
     return Child(name, process, log, since)
