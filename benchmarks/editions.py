@@ -22,6 +22,7 @@ PROSE = (
     "the office books trains and pays for them at the end of each month when all bills are in and "
     "a manager has read what they are for while others keep the list of rooms and their keys"
 )
+PAUSE = 0.1  # seconds between two searches: the processors are there for the work
 MOST = 100  # passages of one search: more than any edition has
 
 
@@ -124,7 +125,7 @@ class Searcher:
     def _look(self) -> None:
         chance = random.Random(self._seed)
         with Client(self._address, timeout=60) as client:
-            while not self._over.wait(0.02):
+            while not self._over.wait(PAUSE):
                 try:
                     self.look(client, chance.choice(self._papers))
                 except Unavailable:

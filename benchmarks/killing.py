@@ -85,11 +85,12 @@ class Parts:
         self._children: dict[str, Child] = {}
         self._killed: set[str] = set()
         self.ended: list[str] = []  # what ended without being killed, with its last words
+        self.crashed: list[str] = []  # those of them that a signal ended
 
     def __enter__(self) -> Self:
         self.revive()
         try:
-            self._until_answers()
+            self.until_answers()
         except BaseException:
             self.stop()
             raise
@@ -128,6 +129,8 @@ class Parts:
                 continue
             if child is not None and name not in self._killed:
                 self.ended.append(child.why())
+                if (child.ended() or 0) < 0:
+                    self.crashed.append(child.why())
             self._killed.discard(name)
             log = self._data / "logs" / f"{name.lower()}.log"
             self._children[name] = start(name, self._command(name), log, {})
@@ -144,7 +147,8 @@ class Parts:
             return [*python, "ingestion.scheduler", *data]
         return [*python, "ingestion.worker", *data, "--processes", "1"]
 
-    def _until_answers(self) -> None:
+    def until_answers(self) -> None:
+        """Until the API does. Raises NotUp."""
         until = time.monotonic() + READY_WITHIN
         while not _answers(f"{self.address}/health"):
             self.revive()

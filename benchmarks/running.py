@@ -51,10 +51,6 @@ class Running:
         os.killpg(workers[0], signal.SIGKILL)
         return workers[0]
 
-    def ended_by_itself(self) -> int:
-        """Its exit code, once it has noticed that a part died and has stopped the rest."""
-        return self._process.wait(STOP_WITHIN)
-
 
 @contextmanager
 def up(data: Path) -> Iterator[Running]:

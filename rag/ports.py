@@ -425,6 +425,11 @@ class Jobs(Protocol):
         oldest that waits; else the named one."""
         ...
 
+    def next_bulk(self, worker: str, seconds: float) -> Job | None:
+        """Take, as `lease` does, the oldest job of a bulk load that nobody has tried. None when
+        there is none, or a person waits for another job."""
+        ...
+
     def lease(self, id: str, worker: str, seconds: float) -> Job | None:
         """Take a queued job, or a running one whose lease ran out, counting an attempt. None when
         it is done, failed or held by another. After `max_attempts` attempts, or twice as many

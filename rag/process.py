@@ -24,6 +24,8 @@ class Child:
     process: subprocess.Popen[bytes]
     log: Path
     since: int
+    command: Sequence[str]
+    env: Mapping[str, str]
 
     @property
     def pid(self) -> int:
@@ -42,6 +44,10 @@ class Child:
             lines = log.read().decode("utf-8", "replace").splitlines()
         said = "\n".join(f"    {line}" for line in lines[-LAST_WORDS:]) or "    (it said nothing)"
         return f"the {self.name} {how}; its last words in {self.log}:\n{said}"
+
+    def again(self) -> Child:
+        """The same program, started anew."""
+        return start(self.name, self.command, self.log, self.env)
 
     def stop(self, seconds: float) -> None:
         """SIGTERM to the group; SIGKILL to what is left of it after `seconds`."""
@@ -66,10 +72,11 @@ def start(name: str, command: Sequence[str], log: Path, env: Mapping[str, str]) 
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **env, "PYTHONUNBUFFERED": "1"},
+            # A crash in native code leaves a traceback of every thread in the log.
+            env={**os.environ, **env, "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"},
             start_new_session=True,  # Ctrl-C goes to the supervisor, which stops them in order
         )
-    return Child(name, process, log, since)
+    return Child(name, process, log, since, tuple(command), dict(env))
 
 
 def _signal(group: int, number: signal.Signals) -> None:

@@ -2,9 +2,9 @@
 
 It takes the folder's lock, brings the database to this version's tables, starts the broker, the
 engine (where it is a process of its own), the API, the worker, the scheduler and the pages, and
-waits until each answers. Then it watches: when a part dies, it says which and why, stops the others
-and ends; it restarts nothing silently. Should this process itself be killed, the guard ends its
-children.
+waits until each answers. Then it watches: when a part dies, it says which and why, and starts it
+again; when one dies too often, it stops the others and ends. Should this process itself be killed,
+the guard ends its children.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from typing import Self
 import httpx
 from filelock import FileLock, Timeout
 
+from rag.children import STOP_WITHIN, Children
 from rag.errors import AlreadyRunning, BadSettings, Conflict, Unavailable
-from rag.process import Child, Guard, start
+from rag.process import Child, Guard
 from rag.settings import Settings
 
 Say = Callable[[str], None]
 READY_WITHIN = 180.0  # seconds for a part to answer; the first start reads the weights
-STOP_WITHIN = 20.0  # seconds for the worker to finish its step; a lease takes care of the rest
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}
 
 
 class Up:
     """Everything runs between `__enter__` and `__exit__`; `watch` returns on Ctrl-C and raises
-    Unavailable when a part dies. Entering raises AlreadyRunning, Conflict (a port is taken),
-    BrokerUnavailable, and Unavailable when a part does not come up."""
+    Unavailable when a part dies again and again. Entering raises AlreadyRunning, Conflict (a port
+    is taken), BrokerUnavailable, and Unavailable when a part does not come up."""
 
     def __init__(self, settings: Settings, say: Say, *, with_ui: bool = True) -> None:
         self.settings = settings
@@ -46,7 +46,6 @@ class Up:
         self._say = say
         self._with_ui = with_ui
         self._folder = settings.data.resolve()
-        self._children: list[Child] = []
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -69,7 +68,7 @@ class Up:
     def watch(self) -> None:
         try:
             while True:
-                self._all_run()
+                self._mend()
                 time.sleep(0.3)
         except KeyboardInterrupt:
             return
@@ -80,6 +79,7 @@ class Up:
         ports = self._ports()
         self._guard = Guard()
         self._stack.callback(self._guard.close)
+        self._children = Children(self._guard, self._say)
         self._write_state()
         self._start_broker()
         self._start_parts(*ports)
@@ -142,9 +142,8 @@ class Up:
     def _start_broker(self) -> None:
         from ingestion.broker import Broker
 
-        broker = self._stack.enter_context(Broker(self.settings))
-        if broker.pid is not None:
-            self._guard.watch(broker.pid)
+        self._broker = self._stack.enter_context(Broker(self.settings))
+        self._watch_broker()
 
     def _start_parts(self, engine_port: int, api_port: int, ui_port: int) -> None:
         data = ["--data", str(self._folder)]
@@ -194,20 +193,28 @@ class Up:
         return ["streamlit", "run", str(_page()), *flags]
 
     def _run(self, name: str, command: list[str], env: dict[str, str] | None = None) -> Child:
-        child = start(name, command, self._folder / "logs" / f"{name.lower()}.log", env or {})
-        self._guard.watch(child.pid)
-        self._children.append(child)
-        self._stack.callback(self._stop, child)
+        child = self._children.run(
+            name, command, self._folder / "logs" / f"{name.lower()}.log", env
+        )
+        self._stack.callback(self._children.stop, name)
         return child
 
-    def _stop(self, child: Child) -> None:
-        child.stop(STOP_WITHIN)
-        self._guard.forget(child.pid)
+    def _mend(self) -> None:
+        """Start again what has died. Raises Unavailable for what dies too often."""
+        pid = self._broker.pid
+        if self._broker.mend():
+            self._children.count("broker", f"the broker (process {pid}) was gone")
+            self._watch_broker()
+        self._children.mend()
+
+    def _watch_broker(self) -> None:
+        if self._broker.pid is not None:
+            self._guard.watch(self._broker.pid)
 
     def _until_ready(self, child: Child, url: str, headers: dict[str, str] | None = None) -> None:
         until = time.monotonic() + READY_WITHIN
         while True:
-            self._all_run()
+            self._children.all_run()
             try:
                 if httpx.get(url, headers=headers, timeout=5.0, trust_env=False).is_success:
                     return
@@ -225,15 +232,10 @@ class Up:
 
         until = time.monotonic() + READY_WITHIN
         while not worker_running(self.settings):
-            self._all_run()
+            self._children.all_run()
             if time.monotonic() > until:
                 raise Unavailable(f"the worker did not get ready within {READY_WITHIN:g} s")
             time.sleep(0.2)
-
-    def _all_run(self) -> None:
-        for child in self._children:
-            if child.ended() is not None:
-                raise Unavailable(child.why())
 
 
 def address_of(host: str) -> str:

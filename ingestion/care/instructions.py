@@ -67,7 +67,39 @@ _WORDINGS = (
     ("asks for the prompt", rf"{_ORDER}(?:reveal|print|show|repeat|output)\b[^.!?\n]{{0,20}}"
                             r"\byour (?:system )?(?:prompt|instructions)\b"),
 )  # fmt: skip
-_PATTERNS = tuple((detail, re.compile(pattern, _FLAGS)) for detail, pattern in _WORDINGS)
+_DROPS = ("ignor", "disregard", "forget", "override", "bypass", "vergiss", "missacht")
+_MODELS = (" ai", " llm", "language model", "chatbot", "assistant", " ki", "sprachmodell")
+_DOES = ("read", "see", "process")
+_READERS = tuple(f"{who} {does}" for who in ("that", "who", "which") for does in _DOES)
+# Of the words that stand here for each of the wordings, in their order, a text must hold one: most
+# texts hold none, and are not searched any further.
+_NEEDED: tuple[tuple[str, ...], ...] = (
+    _DROPS,
+    _DROPS,
+    ("you were told",),
+    ("system", "assistant", "instruction"),
+    ("override",),
+    ("<|", "inst]", "sys>>"),
+    ("</",),
+    _MODELS,
+    _READERS,
+    ("you are now", "du bist"),
+    ("whatever",),
+    ("whatever",),
+    ("to any", "to every", "to all"),
+    ("only acceptable", "answer to every", "answer must be"),
+    ("do not answer",),
+    ("new task: ",),
+    ("instruction:",),
+    ("as your", "from now on"),
+    ("antworte",),
+    ("your prompt", "your system", "your instructions"),
+)
+_PATTERNS = tuple(
+    (detail, needed, re.compile(pattern, _FLAGS))
+    for (detail, pattern), needed in zip(_WORDINGS, _NEEDED, strict=True)
+)
+_LETTERS = str.maketrans("İıſ", "iis")  # what a pattern that ignores case takes for them
 _OPENING, _CLOSING = '"“„«‘`', '"”“»’`'
 _REACH = 200  # characters that a quotation around the words may begin before them
 
@@ -83,7 +115,10 @@ def instructions(text: str) -> list[Finding]:
 
 
 def _hits(text: str) -> Iterator[tuple[int, int, str]]:
-    for detail, pattern in _PATTERNS:
+    plain = text.translate(_LETTERS).lower()
+    for detail, needed, pattern in _PATTERNS:
+        if not any(word in plain for word in needed):
+            continue
         for match in pattern.finditer(text):
             start = match.start() + re.match(r"[\W_]*", match[0]).end()  # type: ignore[union-attr]
             if not _quoted(text, match.start(), match.end()):

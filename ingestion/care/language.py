@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import islice
 
 import py3langid
 
@@ -15,7 +16,7 @@ _lock = threading.Lock()  # the model is read at the first call
 def language_of(text: str) -> str:
     """ISO 639-1, "zxx" for what is no language, "" where there is too little text to tell."""
     sample = _sample(text)
-    if sum(c.isalpha() for c in sample) < _LEAST:
+    if len(list(islice(filter(str.isalpha, sample), _LEAST))) < _LEAST:
         return ""
     with _lock:
         code, _ = py3langid.classify(sample)

@@ -31,7 +31,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def up(asked: argparse.Namespace, terminal: Terminal) -> int:
-    """Until Ctrl-C (exit 0), or until a part dies (exit 1)."""
+    """Until Ctrl-C (exit 0), or until a part dies again and again (exit 1)."""
     from rag.settings import load_settings
     from rag.up import Up
 

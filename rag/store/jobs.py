@@ -66,12 +66,23 @@ class SqlJobs:
             return named
         # one that was tried waits for its own message: put back again and again, it would be in
         # the way of all others
-        untried = select(JobRow.id).where(
+        oldest = self._oldest_untried()
+        return oldest.id if oldest is not None and not (due and oldest.bulk) else named
+
+    def next_bulk(self, worker: str, seconds: float) -> Job | None:
+        while (oldest := self._oldest_untried()) is not None and oldest.bulk:
+            job = self.lease(oldest.id, worker, seconds)
+            if job is not None:  # else another worker was quicker
+                return job
+        return None
+
+    def _oldest_untried(self) -> JobRow | None:
+        """One that somebody waits for, if there is any; else one of a bulk load."""
+        untried = select(JobRow).where(
             JobRow.state == JobState.QUEUED.value, JobRow.attempts == 0, JobRow.error == ""
         )
-        if due:
-            untried = untried.where(JobRow.bulk.is_(False))
-        return session.scalar(untried.order_by(JobRow.bulk, JobRow.number).limit(1)) or named
+        oldest = untried.order_by(JobRow.bulk, JobRow.number).limit(1)
+        return self._tx.read().scalar(oldest.execution_options(populate_existing=True))
 
     def lease(self, id: str, worker: str, seconds: float) -> Job | None:
         session = self._tx.write()

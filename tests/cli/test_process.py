@@ -36,8 +36,8 @@ def gone(pid: int) -> bool:
         return True
 
 
-def wait_until(said: str, check: object, *arguments: object) -> None:
-    until = time.monotonic() + 30
+def wait_until(said: str, check: object, *arguments: object, seconds: float = 30) -> None:
+    until = time.monotonic() + seconds
     while not check(*arguments):  # type: ignore[operator]
         assert time.monotonic() < until, said
         time.sleep(0.05)

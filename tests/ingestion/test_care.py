@@ -147,6 +147,13 @@ def test_an_order_to_the_model_is_flagged(order: str) -> None:
     assert len(ENGLISH) < first.start < first.end < len(text) - len(ENGLISH)
 
 
+@pytest.mark.parametrize("order", _ORDERS)
+def test_it_is_flagged_in_whatever_letters(order: str) -> None:
+    plain = order.format(reply="blue falcon")
+    for written in (plain.upper(), plain.replace("s", "ſ").replace("i", "ı")):
+        assert instructions(f"{ENGLISH} {written} {ENGLISH}"), written
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from ingestion.limits import Limits
-from ingestion.pipeline import run_job, version_of
+from ingestion.pipeline import run_job
+from ingestion.prepare import version_of
 from ingestion.sandbox import Outcome, run_sandboxed
 from ingestion.uploads import upload
 from models.fake import HashEmbedder
@@ -70,7 +71,7 @@ def test_the_log_says_where_the_time_went(
     attest: Attest, queue: RememberingQueue, caplog: pytest.LogCaptureFixture
 ) -> None:
     upload(attest, queue, WHO, "handbook", "guide.md", GUIDE)
-    with caplog.at_level("INFO", logger="ingestion.pipeline"):
+    with caplog.at_level("INFO", logger="ingestion.publish"):
         work_off(attest, queue)
     (line,) = [record.getMessage() for record in caplog.records]
     told = line.partition("generation 1; seconds: ")[2].split(", ")
@@ -166,7 +167,7 @@ def test_a_full_disk_puts_the_job_back(
     def full(data: bytes) -> str:
         raise DiskFull("no space left")
 
-    monkeypatch.setattr("ingestion.pipeline.PATIENCE", (0.01,))
+    monkeypatch.setattr("ingestion.publish.PATIENCE", (0.01,))
     with monkeypatch.context() as patched:
         patched.setattr(attest.blobs, "put", full)
         work_off(attest, queue)

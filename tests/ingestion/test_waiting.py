@@ -41,7 +41,9 @@ def test_one_upload_goes_before_a_bulk_load(tmp_path: Path, embedder: Path) -> N
         assert job_of(attest, asked.id).generation == 1
 
 
-def test_every_message_does_one_job(house: Attest) -> None:
+def test_every_message_does_one_job_where_none_share(tmp_path: Path) -> None:
+    house = open_house(tmp_path / "single", files_together=1)
+    make(house)
     queue = RememberingQueue()
     bulk = load(house, queue, 2)
     mine = upload(house, queue, WHO, "handbook", "mine.md", b"# Mine\n\nI wait.\n")
@@ -52,6 +54,7 @@ def test_every_message_does_one_job(house: Attest) -> None:
     done, queued = JobState.DONE, JobState.QUEUED
     assert order[0] == [done, queued, queued]
     assert [states.count(done) for states in order] == [1, 2, 3]
+    house.close()
 
 
 def test_what_was_tried_does_not_stand_in_the_way(house: Attest) -> None:
