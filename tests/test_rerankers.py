@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -11,6 +12,7 @@ from models.fake import HashEmbedder
 from rag.domain import Chunk, Passage
 from rag.errors import BadSettings
 from rag.rerankers import DEFAULT, SHIPPED, ChosenReranker, Name
+from tests.ingestion.house import open_house
 
 PASSAGES = [
     Passage(Chunk(f"c{i}", "v", i, i + 1, "words"), "d", "d.md", "", 1 - i / 10, {})
@@ -51,3 +53,21 @@ def test_none_reads_nothing() -> None:
 def test_every_name_in_the_settings_is_shipped() -> None:
     assert set(get_args(Name)) == {"auto", "none", *(path.name for path in SHIPPED.iterdir())}
     assert DEFAULT in get_args(Name)
+
+
+def test_a_process_that_is_warmed_has_read_with_the_reranker(tmp_path: Path) -> None:
+    """Else the first question waits for its encoder."""
+
+    class Reads:
+        identity, why_not = "reads", ""
+        asked: Sequence[Passage] = ()
+
+        def rerank(self, question: str, passages: Sequence[Passage]) -> Sequence[Passage]:
+            self.asked = passages
+            return passages
+
+    attest = open_house(tmp_path)
+    attest.reranker = reranker = Reads()
+    attest.warm()
+    attest.close()
+    assert reranker.asked

@@ -38,7 +38,7 @@ LEXICALS: dict[str, Callable[[], Lexical]] = {
     "tantivy": TantivyLexical,
     "rank_bm25": RankBm25Lexical,
 }
-_PATIENCE = 0.025  # seconds after which no question waits for many new rows any more
+_PATIENCE = 0.01  # seconds after which no question waits for many new rows any more
 
 
 class EmbeddedIndex:
