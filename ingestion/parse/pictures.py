@@ -107,7 +107,9 @@ def frames(data: bytes) -> Iterator[tuple[Image, float]]:
 def _open_heic() -> None:
     """Have Pillow read the pictures of Apple's cameras; it decodes all others itself."""
     if not importlib.util.find_spec("pi_heif"):
-        raise UnsupportedType(f"the picture is HEIC; save it as JPEG or PNG. {MISSING}")
+        raise UnsupportedType(
+            "the picture is HEIC; save it as JPEG or PNG, or `pip install pi-heif` (LGPL-3.0)"
+        )
     import pi_heif
 
     pi_heif.register_heif_opener()
