@@ -1,21 +1,21 @@
-"""The one page: retrieve, fuse, rerank, pack, generate, cite, verify."""
+"""The one page: choose passages (rag.choosing), generate, cite, verify."""
 
 from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import perf_counter
 
-from rag.confidence import Confidence, Signals
+from rag.choosing import Choosing
+from rag.confidence import Signals
 from rag.domain import (
     Answer,
     Citation,
     Collection,
     Condition,
-    Context,
     Explanation,
     Filter,
     Found,
@@ -31,76 +31,30 @@ from rag.domain import (
     Turn,
     Usage,
 )
-from rag.errors import (
-    EmbedderChanged,
-    EmptyQuestion,
-    QuestionTooLong,
-    UnknownAnswer,
-    UnknownCollection,
-)
-from rag.explain import Chosen, explain
+from rag.errors import EmptyQuestion, QuestionTooLong, UnknownAnswer
 from rag.followup import Resolved, resolve
-from rag.pack import pack
 from rag.pieces import Gone, before, somebody_waits, wanted
-from rag.ports import Generator, Generators, Reranker, Store, Verifiers
+from rag.policy import Policy, calibrated_for
+from rag.ports import Generator, Generators, Store, Verifiers
 from rag.prompt import shown
 from rag.reach import answer_for, collection_for
 from rag.reading import Boxes, Limits, Reading, Result
-from rag.retrieve import Fuse, Retrieved, Searched, retrieve
 from rag.verify import Lexical
-from rag.words import Words
 
 Event = Found | Said | Answer
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """What is decided by settings. `min_confidence` None: what the collection was calibrated to,
-    else what the reader's weights ask for."""
-
-    passages: int
-    candidates: int
-    min_support: float
-    min_confidence: float | None
-    max_question_characters: int
-    sampling: Sampling
-
-    def allowed(self, sampling: Sampling | None) -> Sampling:
-        """What was asked for, but never more tokens than the settings give an answer."""
-        if sampling is None:
-            return self.sampling
-        return replace(sampling, max_tokens=min(sampling.max_tokens, self.sampling.max_tokens))
-
-    def limits(self, reader: Generator, tuned: Mapping[str, MetadataValue]) -> Limits:
-        """`tuned`: the settings of the collection. A calibration is of one model and adapter."""
-        of_reader = {f"confidence_{k}": v for k, v in reader.confidence.items()}
-        known: Mapping[str, object] = {"min_confidence": reader.min_confidence} | of_reader
-        if tuned.get("calibrated_for") == calibrated_for(reader):
-            known = tuned
-        least, forced = known["min_confidence"], self.min_confidence
-        return Limits(
-            self.min_support,
-            float(str(least)) if forced is None else forced,
-            Confidence.from_settings(known) or Confidence(),
-        )
-
-
-def calibrated_for(reader: Generator) -> str:
-    """Weights under which a calibration holds."""
-    return f"{reader.model} {reader.adapter} {reader.prompt_version}"
-
-
-@dataclass(frozen=True, slots=True)
 class Answering:
     store: Store
-    searched: Callable[[str], Searched]  # by the collection's id
+    choosing: Choosing
     readers: Generators
-    reranker: Reranker
     verifiers: Verifiers
-    fuse: Callable[[Collection], Fuse]
     boxes: Boxes
-    policy: Policy
-    words: Words = field(default_factory=Words)
+
+    @property
+    def policy(self) -> Policy:
+        return self.choosing.policy
 
     # --- the main way ---------------------------------------------------------------------------
 
@@ -148,7 +102,7 @@ class Answering:
         began = perf_counter()
         asked = resolve(question, history, self.policy.max_question_characters)
         reader = self.readers.of(found_in.id)
-        chosen = self._choose(reader, found_in, asked, who, conditions, sampling)
+        chosen = self.choosing.choose(reader, found_in, asked, who, conditions, sampling)
         passages = chosen.context.passages
         yield Found(passages)
         frame = self._frame(reader, passages, chosen.found.generation, found_in.settings)
@@ -182,8 +136,10 @@ class Answering:
         query = self._checked(query)
         with self.store() as work:
             found_in = collection_for(work, collection, who, Right.READ)
-        found = self._retrieve(found_in, query, who, conditions, leg, k).passages
-        return list(self.reranker.rerank(query, found) if leg is Leg.HYBRID else found)[:k]
+        found = self.choosing.retrieve(found_in, query, who, conditions, leg, k).passages
+        if leg is Leg.HYBRID:
+            found = tuple(self.choosing.reranker.rerank(query, found))
+        return list(found[:k])
 
     def explain(
         self,
@@ -199,7 +155,8 @@ class Answering:
         with self.store() as work:
             found_in = collection_for(work, collection, who, Right.READ)
         asked = Resolved(question, question)
-        return self._explained(found_in, asked, who, conditions, self.policy.sampling)
+        reader, sampling = self.readers.of(found_in.id), self.policy.sampling
+        return self.choosing.explained(reader, found_in, asked, who, conditions, sampling)
 
     def explain_answer(self, who: Principal, answer_id: str) -> Explanation:
         """How a stored answer came to its passages. Raises UnknownAnswer when it does not exist or
@@ -209,8 +166,9 @@ class Answering:
             found_in = work.collections.get(stored.collection)
         kept = stored.replay
         asked = Resolved(kept.searched or stored.question, kept.read or stored.question)
-        found = self._explained(
-            found_in, asked, who, kept.conditions, kept.sampling, kept.generation
+        reader, conditions = self.readers.of(found_in.id), kept.conditions
+        found = self.choosing.explained(
+            reader, found_in, asked, who, conditions, kept.sampling, kept.generation
         )
         markers = {each.marker: each.passage.chunk.id for each in found.candidates if each.marker}
         same = [markers[n] for n in sorted(markers)] == list(kept.context)
@@ -288,95 +246,6 @@ class Answering:
                 f"{self.policy.max_question_characters} are read"
             )
         return question
-
-    def _choose(
-        self,
-        reader: Generator,
-        collection: Collection,
-        asked: Resolved,
-        who: Principal,
-        conditions: Sequence[Condition],
-        sampling: Sampling,
-        generation: int | None = None,
-    ) -> Chosen:
-        """All that is done before the reader reads."""
-        found = self._retrieve(
-            collection, asked.searched, who, conditions, Leg.HYBRID, generation=generation
-        )
-        timings = dict(found.timings)
-        began = perf_counter()
-        ranked = tuple(self.reranker.rerank(asked.searched, found.passages))
-        timings["rerank"] = perf_counter() - began
-        began = perf_counter()
-        context = self._pack(reader, ranked, asked.read, sampling)
-        timings["pack"] = perf_counter() - began
-        return Chosen(found, ranked, context, timings)
-
-    def _explained(
-        self,
-        collection: Collection,
-        asked: Resolved,
-        who: Principal,
-        conditions: Sequence[Condition],
-        sampling: Sampling,
-        generation: int | None = None,
-    ) -> Explanation:
-        reader = self.readers.of(collection.id)
-        chosen = self._choose(reader, collection, asked, who, conditions, sampling, generation)
-        at = chosen.found.generation
-        free = chosen.found
-        if conditions:
-            free = self._retrieve(collection, asked.searched, who, (), Leg.HYBRID, generation=at)
-        filter = Filter(at, who.groups, tuple(conditions))
-        index, words = self.searched(collection.id).at(at), asked.searched
-        return explain(self.store, index, collection.id, words, filter, chosen, free.passages)
-
-    def _retrieve(
-        self,
-        collection: Collection,
-        question: str,
-        who: Principal,
-        conditions: Sequence[Condition],
-        leg: Leg,
-        k: int = 0,
-        generation: int | None = None,
-    ) -> Retrieved:
-        """Again from the start, should another embedder take the place of the current one."""
-        searched = self.searched(collection.id)
-        while True:
-            try:
-                return retrieve(
-                    self.store,
-                    searched.at(generation),
-                    searched.embedder,
-                    collection.id,
-                    question,
-                    who.groups,
-                    fuse=self.fuse(collection),
-                    leg=leg,
-                    candidates=max(self.policy.candidates, k),
-                    conditions=tuple(conditions),
-                    generation=generation,
-                    words=self.words,
-                )
-            except (EmbedderChanged, UnknownCollection):
-                now = self.searched(collection.id)
-                if now.embedding.id == searched.embedding.id:
-                    raise
-                searched = now
-
-    def _pack(
-        self, reader: Generator, ranked: Sequence[Passage], question: str, sampling: Sampling
-    ) -> Context:
-        likely = [question, *(p.chunk.text for p in ranked[: 2 * self.policy.passages])]
-        counted = dict(zip(likely, reader.token_counts(likely), strict=True))
-
-        def count(text: str) -> int:
-            return counted[text] if text in counted else reader.count_tokens(text)
-
-        room = reader.context_tokens - sampling.max_tokens
-        budget = room - count(question) - 256  # the frame of the prompt
-        return pack(ranked, budget, count, limit=self.policy.passages, overhead=48)
 
     def _frame(
         self,

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag import errors
-from rag.answering import Answering, Policy
+from rag.answering import Answering
+from rag.choosing import Choosing
 from rag.domain import Box, Chunk, Collection, Passage, Sampling
 from rag.embedders import Embedders
 from rag.engine_client import EngineClient
@@ -18,6 +19,7 @@ from rag.fuse import convex, rrf
 from rag.kv_blocks import FolderKVBlocks, leftovers
 from rag.layout import Layout, boxes_for, load_layout
 from rag.model_errors import model_errors
+from rag.policy import Policy
 from rag.ports import (
     Blobs,
     Embedder,
@@ -173,15 +175,13 @@ class Attest:
             max_question_characters=own.max_question_characters,
             sampling=Sampling(max_tokens=own.max_answer_tokens),
         )
+        choosing = Choosing(self.store, self.searched, self.reranker, self.fuse, policy)
         return Answering(
             store=self.store,
-            searched=self.searched,
+            choosing=choosing,
             readers=self.readers,
-            reranker=self.reranker,
             verifiers=self.verifiers,
-            fuse=self.fuse,
             boxes=self.boxes,
-            policy=policy,
         )
 
     @cached_property

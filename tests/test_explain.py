@@ -237,7 +237,8 @@ def test_a_stored_answer(house: House) -> None:
 
 def test_a_stored_answer_after_a_change(house: House) -> None:
     answer = house.attest.answering.ask(STAFF, "library", QUESTION)
-    fewer = replace(house.attest.answering.policy, passages=1)
-    found = replace(house.attest.answering, policy=fewer).explain_answer(STAFF, answer.id)
+    answering = house.attest.answering
+    fewer = replace(answering.choosing, policy=replace(answering.policy, passages=1))
+    found = replace(answering, choosing=fewer).explain_answer(STAFF, answer.id)
     assert not found.same
     assert len([c for c in found.candidates if c.marker]) == 1
