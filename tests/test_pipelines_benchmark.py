@@ -26,7 +26,7 @@ ITEMS = (
 SET = RetrievalSet(
     "small",
     ITEMS,
-    {"1": "Who books trains?", "2": "When are invoices paid?"},
+    {"1": "Are trains booked by the office?", "2": "When are invoices paid?"},
     {"1": {"b": 1}, "2": {"c": 1, "a": 0}},
 )
 

@@ -108,7 +108,8 @@ def _open_heic() -> None:
     """Have Pillow read the pictures of Apple's cameras; it decodes all others itself."""
     if not importlib.util.find_spec("pi_heif"):
         raise UnsupportedType(
-            "the picture is HEIC; save it as JPEG or PNG, or `pip install pi-heif` (LGPL-3.0)"
+            "the picture is HEIC; save it as JPEG or PNG, or run `pip install 'attest-rag[heic]'` "
+            "(LGPL-3.0)"
         )
     import pi_heif
 
