@@ -99,7 +99,8 @@ class Chaos:
         self._all_in.set()
 
     def _kill(self, parts: Parts) -> None:
-        """Each kill once its share of the jobs has ended, so that they meet the work."""
+        """Each kill once its share of the jobs has ended and others run, so that they meet work;
+        those that are left when there is none, at once."""
         chance = random.Random(self._plan.seed + 2)
         jobs = sum(paper.editions for paper in self._papers)
         kinds, weights = list(KINDS), list(KINDS.values())
@@ -114,15 +115,19 @@ class Chaos:
             self.killed[kind] += 1
 
     def _busy(self, parts: Parts, share: float) -> bool:
-        """Whether so many jobs have ended and others run."""
+        """Whether so many jobs have ended and others run, or none is left to run."""
         states = self._states(parts)
-        return _ended(states) >= share and JobState.RUNNING in states
+        running = _ended(states) >= share and JobState.RUNNING in states
+        return running or self._over(states)
+
+    def _over(self, states: Sequence[JobState]) -> bool:
+        return self._all_in.is_set() and bool(states) and _ended(states) == len(states)
 
     def _until_ended(self, parts: Parts) -> None:
         until = time.monotonic() + WITHIN
         while True:
             states = self._states(parts)
-            if self._all_in.is_set() and states and _ended(states) == len(states):
+            if self._over(states):
                 return
             if time.monotonic() > until:
                 self.wrong.append(f"work was left after {WITHIN:g} s")
