@@ -159,7 +159,7 @@ class AdaptedReaders:
 
 def load_base(settings: Settings) -> Checkpoint:
     """The settings' model. Raises WeightsMissing, WeightsCorrupt, UnsupportedCheckpoint."""
-    keep_compiled(settings)
+    place_compiled(settings)
     import torch
 
     from models.checkpoint import load
@@ -176,7 +176,7 @@ def load_base(settings: Settings) -> Checkpoint:
         return load(located(settings.model, settings.model_folder), dtype, device, prepared)
 
 
-def keep_compiled(settings: Settings) -> None:
+def place_compiled(settings: Settings) -> None:
     """Where the package's folder may not be written, as in a read-only container, have numba keep
     what it compiles in the data folder, which outlives a container as its user's cache would not.
     To be called before numba is imported; a NUMBA_CACHE_DIR that is set stays."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rag.readers import keep_compiled
+from rag.readers import place_compiled
 from rag.settings import Settings
 
 COMPILE = """
@@ -33,7 +33,7 @@ def test_in_the_data_folder_where_the_package_may_not_be_written(
     tmp_path: Path, unset: pytest.MonkeyPatch
 ) -> None:
     unset.setattr(os, "access", lambda path, mode: False)  # root may write everywhere
-    keep_compiled(Settings(data=tmp_path / "data"))
+    place_compiled(Settings(data=tmp_path / "data"))
     script = tmp_path / "script.py"
     script.write_text(COMPILE, "utf-8")
     subprocess.run([sys.executable, str(script)], check=True)
@@ -45,10 +45,10 @@ def test_in_the_data_folder_where_the_package_may_not_be_written(
 def test_where_the_user_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NUMBA_CACHE_DIR", "/somewhere")
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    keep_compiled(Settings(data=tmp_path))
+    place_compiled(Settings(data=tmp_path))
     assert os.environ["NUMBA_CACHE_DIR"] == "/somewhere"
 
 
 def test_beside_the_package_elsewhere(tmp_path: Path, unset: pytest.MonkeyPatch) -> None:
-    keep_compiled(Settings(data=tmp_path))
+    place_compiled(Settings(data=tmp_path))
     assert "NUMBA_CACHE_DIR" not in os.environ

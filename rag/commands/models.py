@@ -28,7 +28,7 @@ def pull(asked: argparse.Namespace, terminal: Terminal) -> int:
     from models.engine.ahead import compile_ahead, compiles
     from models.pull import pull as fetch
     from rag.model_errors import model_errors
-    from rag.readers import keep_compiled, prepare
+    from rag.readers import place_compiled, prepare
 
     settings = settings_for(asked)
 
@@ -57,7 +57,7 @@ def pull(asked: argparse.Namespace, terminal: Terminal) -> int:
             pulled.append({"name": name, "path": str(folder)})
             terminal.say(f"{name} is in {folder}, every hash as published")
     if decoders.intersection(names) and compiles():
-        keep_compiled(settings)
+        place_compiled(settings)
         terminal.progress("compiling for this processor: half a minute, once")
         compile_ahead()
     if settings.model in names and settings.engine_url is None:
