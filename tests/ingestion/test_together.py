@@ -51,7 +51,7 @@ class Counting(HashEmbedder):
 
 @pytest.fixture
 def attest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Attest]:
-    monkeypatch.setattr("ingestion.pipeline.WAIT", 600.0)  # however busy the machine is
+    monkeypatch.setattr("ingestion.attempt.WAIT", 600.0)  # however busy the machine is
     house = open_house(tmp_path / "data", files_together=8, lease_seconds=1.0)
     make_collection(house)
     yield house
@@ -167,7 +167,7 @@ def test_all_leases_outlive_a_long_batch(attest: Attest, reader: Reader) -> None
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from ingestion import pipeline
+from ingestion import attempt, pipeline
 from ingestion.reader import Reader
 from tests.ingestion.house import open_house
 attest = open_house(Path(sys.argv[1]), lease_seconds=1.0, files_together=8)
@@ -175,7 +175,7 @@ class Killer(type(attest.embedder)):
     def embed(self, texts):
         os.kill(os.getpid(), signal.SIGKILL)
 attest.embedder = Killer()
-pipeline.WAIT = 600.0
+attempt.WAIT = 600.0
 pipeline.run_job(attest, sys.argv[2], "killed", Reader())
 """
 
