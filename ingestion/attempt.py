@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 HELD = 32 * 2**20  # bytes of prepared documents in memory, beyond which no other is added
 WAIT = 5.0  # seconds after which what is prepared waits for no other
 TAKEN = 8  # jobs of a bulk load that are taken in one transaction
+LOOK = 0.25  # seconds after which it is looked again whether somebody waits
 
 
 def attempt(
@@ -73,7 +74,7 @@ class _Attempt:
         self._attest, self._worker, self._heart, self._queue = attest, worker, heart, queue
         self._together = together
         self._ready: list[Prepared] = []
-        self._tried, self._began = 0, monotonic()
+        self._tried, self._began, self._looked = 0, monotonic(), monotonic()
         self.surprises: list[Exception] = []
 
     def room(self) -> int:
@@ -97,6 +98,9 @@ class _Attempt:
             self._prepare(job, lease, read, terms)
 
     def _nobody_waits(self) -> bool:
+        if monotonic() - self._looked < LOOK:
+            return True
+        self._looked = monotonic()
         try:
             with self._attest.store() as work:
                 return not work.jobs.waited_for()

@@ -15,7 +15,8 @@ from rag.ports import Store, UnitOfWork
 
 log = logging.getLogger(__name__)
 
-_QUIET = 0.25  # seconds between two heartbeats at least, however often progress is reported
+_QUIET = 1.0  # seconds between two heartbeats at least, however often progress is reported
+_AGAIN = 0.25  # seconds after which a reading that is not wanted any more is ended again
 
 
 class LeaseLost(Exception):
@@ -183,7 +184,7 @@ class Heart:
     def _run(self) -> None:
         given_up = False
         while not self._over.is_set():
-            self._news.wait(_QUIET if given_up else self._seconds / 4)
+            self._news.wait(_AGAIN if given_up else self._seconds / 4)
             self._news.clear()
             if self._over.is_set():
                 return
@@ -191,7 +192,7 @@ class Heart:
             abandon = self._abandon
             if abandon is not None:  # again, should the reading have begun just then
                 given_up = any(each.give_up_reading(abandon) for each in self._leases)
-            self._over.wait(_QUIET)
+            self._over.wait(_AGAIN if given_up else min(_QUIET, self._seconds / 4))
 
     def _beat(self) -> None:
         held = [each for each in self._leases if not each.lost]
