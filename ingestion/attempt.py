@@ -12,6 +12,7 @@ from ingestion.embed import BATCH, embed
 from ingestion.lease import Heart, Lease, LeaseLost
 from ingestion.prepare import Prepared, Read, Terms, prepare, prepared_again, terms_of
 from ingestion.publish import publish, publish_all
+from models.memory import give_back_memory
 from rag.bootstrap import Attest
 from rag.domain import Job, JobState
 from rag.errors import (
@@ -49,6 +50,7 @@ def attempt(
         while (room := tried.room()) and (more := _taken(attest, worker, min(room, TAKEN))):
             tried.prepare(more, read)
         tried.publish()
+    give_back_memory()  # else it grows: no two batches have tensors of one size
     if tried.surprises:
         raise tried.surprises[0]
 
