@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _attempt(data: Path, id: str, worker: str) -> None:
     """The lease is held already. Raises AttestError, and what nobody foresaw."""
-    from ingestion.pipeline import attempt
+    from ingestion.attempt import attempt
     from ingestion.queue import CeleryQueue
     from ingestion.reader import Reader
     from rag.bootstrap import open_attest

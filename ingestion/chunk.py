@@ -114,6 +114,7 @@ class _Cutter:
         self.text = text
         self.title = title
         self.count = count_tokens
+        self.counted: dict[Span, int] = {}  # the same span is asked for at every kind of boundary
         self.budget = budget
         self.max_tokens = max_tokens
         self.overlap = overlap
@@ -227,7 +228,10 @@ class _Cutter:
     def fits(self, start: int, end: int, limit: int) -> bool:
         if end - start > limit * _CHARACTERS_PER_TOKEN:
             return False
-        return self.count(self.text[start:end]) <= limit
+        count = self.counted.get((start, end))
+        if count is None:
+            count = self.counted[start, end] = self.count(self.text[start:end])
+        return count <= limit
 
 
 def _common(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Literal
 
-from ingestion.lease import Heart, Kept, Lease, LeaseLost
+from ingestion.lease import Heart, Lease, LeaseLost
 from rag.domain import Embedding, EmbeddingState, MetadataValue
 from rag.errors import AttestError, Conflict
 from rag.model_errors import model_errors
@@ -54,7 +54,7 @@ def turn(attest: Attest, id: str, worker: str, seconds: float = SLICE) -> End:
     try:
         with (
             model_errors(),
-            Heart(attest.store, worker, attest.settings.lease_seconds, kept=_kept) as heart,
+            Heart(attest.store, worker, attest.settings.lease_seconds, keep=_keep) as heart,
         ):
             lease = heart.lease(id)
             end = _STEPS[embedding.state](attest, embedding, worker, lease, seconds)
@@ -73,8 +73,11 @@ def turn(attest: Attest, id: str, worker: str, seconds: float = SLICE) -> End:
     return end
 
 
-def _kept(work: UnitOfWork) -> Kept:
-    return work.embeddings
+def _keep(
+    work: UnitOfWork, worker: str, seconds: float, shown: Mapping[str, tuple[str, float]]
+) -> Collection[str]:
+    beat = work.embeddings.heartbeat
+    return [id for id, where in shown.items() if not beat(id, worker, seconds, *where)]
 
 
 def _build(attest: Attest, embedding: Embedding, worker: str, lease: Lease, seconds: float) -> End:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 from types import TracebackType
@@ -15,23 +15,27 @@ from rag.ports import Store, UnitOfWork
 
 log = logging.getLogger(__name__)
 
-_QUIET = 0.25  # seconds between two heartbeats at least, however often progress is reported
+_QUIET = 1.0  # seconds between two heartbeats at least, however often progress is reported
+_AGAIN = 0.25  # seconds after which a reading that is not wanted any more is ended again
 
 
 class LeaseLost(Exception):
     """Another worker has the job, or it was cancelled: stop, and touch nothing."""
 
 
-class Kept(Protocol):
-    """Where leases are kept."""
+class Keep(Protocol):
+    """Extend the leases that a worker holds, and show where each is; returns those that are
+    lost."""
 
-    def heartbeat(
-        self, id: str, worker: str, seconds: float, step: str, progress: float
-    ) -> bool: ...
+    def __call__(
+        self, work: UnitOfWork, worker: str, seconds: float, shown: Mapping[str, tuple[str, float]]
+    ) -> Collection[str]: ...
 
 
-def of_jobs(work: UnitOfWork) -> Kept:
-    return work.jobs
+def of_jobs(
+    work: UnitOfWork, worker: str, seconds: float, shown: Mapping[str, tuple[str, float]]
+) -> Collection[str]:
+    return work.jobs.heartbeats(worker, seconds, shown)
 
 
 class Lease:
@@ -74,10 +78,9 @@ class Lease:
         if self.lost:
             raise LeaseLost(self.job)
 
-    def wait(self, seconds: float) -> None:
-        """Sleep, but no longer than the lease is held. Raises LeaseLost."""
+    def await_loss(self, seconds: float) -> None:
+        """Sleep, but no longer than it is held."""
         self._lost.wait(seconds)
-        self.check()
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -95,8 +98,10 @@ class Lease:
         """Ask the truth now. Raises Unavailable."""
         return self._heart.beat_for([self]) == []
 
-    def beat(self, kept: Kept, worker: str, seconds: float) -> bool:
-        return kept.heartbeat(self.job, worker, seconds, self._step, self._progress)
+    @property
+    def shown(self) -> tuple[str, float]:
+        """Step and progress."""
+        return self._step, self._progress
 
     def lose(self) -> None:
         self._lost.set()
@@ -110,6 +115,15 @@ class Lease:
         return False
 
 
+def wait(leases: Sequence[Lease], seconds: float) -> None:
+    """Sleep, but no longer than one of them is held. Raises LeaseLost."""
+    until = perf_counter() + seconds
+    for lease in leases:
+        lease.await_loss(until - perf_counter())
+    if all(lease.lost for lease in leases):
+        raise LeaseLost(leases[0].job)
+
+
 class Heart:
     """Beats for all leases of one attempt: every quarter of `seconds`, and soon after a report. A
     context manager. Once a lease is lost, `abandon` is called in the thread that beats, to end a
@@ -121,12 +135,12 @@ class Heart:
         worker: str,
         seconds: float,
         abandon: Callable[[], None] | None = None,
-        kept: Callable[[UnitOfWork], Kept] = of_jobs,
+        keep: Keep = of_jobs,
     ) -> None:
         self._store = store
         self._worker, self._seconds = worker, seconds
         self._abandon = abandon
-        self._kept = kept
+        self._keep = keep
         self._leases: tuple[Lease, ...] = ()
         self._news = threading.Event()
         self._over = threading.Event()
@@ -161,16 +175,16 @@ class Heart:
 
     def beat_for(self, leases: list[Lease]) -> list[Lease]:
         """Those of them that are lost. Raises Unavailable."""
+        shown = {each.job: each.shown for each in leases}
         with self._store() as work:
-            kept = self._kept(work)
-            lost = [each for each in leases if not each.beat(kept, self._worker, self._seconds)]
+            lost = self._keep(work, self._worker, self._seconds, shown)
             work.commit()
-        return lost
+        return [each for each in leases if each.job in lost]
 
     def _run(self) -> None:
         given_up = False
         while not self._over.is_set():
-            self._news.wait(_QUIET if given_up else self._seconds / 4)
+            self._news.wait(_AGAIN if given_up else self._seconds / 4)
             self._news.clear()
             if self._over.is_set():
                 return
@@ -178,7 +192,7 @@ class Heart:
             abandon = self._abandon
             if abandon is not None:  # again, should the reading have begun just then
                 given_up = any(each.give_up_reading(abandon) for each in self._leases)
-            self._over.wait(_QUIET)
+            self._over.wait(_AGAIN if given_up else min(_QUIET, self._seconds / 4))
 
     def _beat(self) -> None:
         held = [each for each in self._leases if not each.lost]

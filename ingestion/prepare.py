@@ -45,12 +45,28 @@ class Prepared:
         return 4 * len(self.outcome.parsed.text) + len(layout) + inside
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What holds for the documents of a collection when they are prepared."""
+
+    policy: PersonalPolicy
+    embedder: Embedder
+
+
+def terms_of(attest: Attest, collection: str) -> Terms:
+    """As they are now. Raises NotFound, Unavailable."""
+    with attest.store() as work:
+        policy = personal_policy(work.collections.get(collection))
+        identity = work.embeddings.current(collection).embedder
+    return Terms(policy, attest.embedders.of(identity))
+
+
 def version_of(job: Job) -> str:
     """The id of the version a job makes: one for each job, the same in every attempt."""
     return hashlib.sha256(f"version:{job.id}".encode()).hexdigest()[:32]
 
 
-def prepare(attest: Attest, job: Job, lease: Lease, read: Read) -> Prepared:
+def prepare(attest: Attest, job: Job, lease: Lease, read: Read, terms: Terms) -> Prepared:
     """Raises LeaseLost, UnreadableDocument and its leaves, RefusedContent, Unavailable."""
     lease.report("parsing", 0.0)
     data = attest.blobs.get(job.sha256)
@@ -61,14 +77,15 @@ def prepare(attest: Attest, job: Job, lease: Lease, read: Read) -> Prepared:
         lease.check()  # a reading that was given up looks like a crash
         raise
     lease.report("examining", 0.1)
-    examined = examine(outcome.parsed, _policy(attest, job))
+    examined = examine(outcome.parsed, terms.policy)
     outcome = replace(outcome, parsed=examined.parsed)
-    return _cut(attest, job, lease, len(data), outcome, examined.findings)
+    return _cut(attest, job, lease, len(data), outcome, examined.findings, terms.embedder)
 
 
 def prepared_again(attest: Attest, document: Prepared) -> Prepared | None:
     """For the embedder that has taken over its collection; None: it is still the same."""
-    if embedder_of(attest, document.job).identity == document.embedder.identity:
+    embedder = terms_of(attest, document.job.collection).embedder
+    if embedder.identity == document.embedder.identity:
         return None
     return _cut(
         attest,
@@ -77,29 +94,23 @@ def prepared_again(attest: Attest, document: Prepared) -> Prepared | None:
         document.size,
         document.outcome,
         document.findings,
+        embedder,
     )
 
 
-def embedder_of(attest: Attest, job: Job) -> Embedder:
-    """Of the vectors that questions of its collection read now."""
-    with attest.store() as work:
-        identity = work.embeddings.current(job.collection).embedder
-    return attest.embedders.of(identity)
-
-
 def _cut(
-    attest: Attest, job: Job, lease: Lease, size: int, outcome: Outcome, findings: Findings
+    attest: Attest,
+    job: Job,
+    lease: Lease,
+    size: int,
+    outcome: Outcome,
+    findings: Findings,
+    embedder: Embedder,
 ) -> Prepared:
     lease.report("chunking", 0.15)
-    embedder = embedder_of(attest, job)
     chunks = _chunks(attest, job, outcome, embedder)
     indexed = [indexed_text(outcome.parsed.title, each) for each in chunks]
     return Prepared(job, lease, size, outcome, findings, embedder, chunks, indexed)
-
-
-def _policy(attest: Attest, job: Job) -> PersonalPolicy:
-    with attest.store() as work:
-        return personal_policy(work.collections.get(job.collection))
 
 
 def _chunks(attest: Attest, job: Job, outcome: Outcome, embedder: Embedder) -> list[Chunk]:

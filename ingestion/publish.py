@@ -1,15 +1,16 @@
-"""A document whose chunks are embedded becomes visible, in one transaction of its own."""
+"""Documents whose chunks are embedded become visible, those of one batch in one transaction."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
-from ingestion.lease import Lease, LeaseLost
+from ingestion.lease import Lease, LeaseLost, wait
 from ingestion.prepare import Prepared, version_of
 from rag.bootstrap import Attest
-from rag.errors import Conflict, EmbedderChanged, Unavailable
+from rag.domain import Job, MetadataValue
+from rag.errors import Unavailable
 from rag.ports import Enclosed, Publication, Vectors
 from rag.resemblance import signature
 
@@ -21,28 +22,60 @@ PATIENCE = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds to wait for a store that is busy
 
 
 def publish(attest: Attest, document: Prepared, vectors: Vectors, worker: str) -> None:
-    """Raises LeaseLost, Conflict (EmbedderChanged among them), Unavailable."""
-    job, lease = document.job, document.lease
-    lease.report("committing", 0.95)
-    publication = _publication(attest, document, vectors)
+    """Raises LeaseLost, Conflict (EmbedderChanged among them), NotFound, Unavailable."""
+    if not publish_all(attest, [(document, vectors)], worker):
+        raise LeaseLost(document.job.id)
 
-    def once() -> int:
+
+def publish_all(
+    attest: Attest, batch: Sequence[tuple[Prepared, Vectors]], worker: str
+) -> Collection[str]:
+    """The documents, of one collection and embedder, all at once or none. Returns the ids of their
+    jobs, without those whose lease was lost. Raises NotFound, Unavailable, Conflict
+    (EmbedderChanged among them)."""
+    held = [(document, vectors) for document, vectors in batch if not document.lease.lost]
+    if not held:
+        return ()
+    for document, _ in held:
+        document.lease.show("committing", 0.95)
+    publications = {
+        document.job.id: _publication(attest, document, vectors) for document, vectors in held
+    }
+    jobs = {document.job.id: document.job for document, _ in held}
+
+    def once() -> Mapping[str, int]:
         with attest.store() as work:
-            generation = work.documents.publish(job.id, worker, publication)
-            detail = {"name": job.name, "version": publication.version, "sha256": job.sha256}
-            detail |= {"job": job.id, "generation": str(generation)}
-            work.audit.add("worker", "publish version", job.document, detail)
+            generations = work.documents.publish_all(worker, publications)
+            work.audit.add_all(
+                "worker",
+                "publish version",
+                [
+                    (jobs[id].document, _detail(jobs[id], publications[id], generation))
+                    for id, generation in generations.items()
+                ],
+            )
             work.commit()
-        return generation
+        return generations
 
-    try:
-        generation = _patiently(lease, once)
-    except EmbedderChanged:
-        raise
-    except Conflict as exc:
-        if lease.still_held():  # then it is not the lease that is in the way
-            raise
-        raise LeaseLost(job.id) from exc
+    generations = _patiently([document.lease for document, _ in held], once)
+    for document, _ in held:
+        if (generation := generations.get(document.job.id)) is not None:
+            _log(document, generation)
+    return generations.keys()
+
+
+def _detail(job: Job, publication: Publication, generation: int) -> dict[str, MetadataValue]:
+    return {
+        "name": job.name,
+        "version": publication.version,
+        "sha256": job.sha256,
+        "job": job.id,
+        "generation": str(generation),
+    }
+
+
+def _log(document: Prepared, generation: int) -> None:
+    job, lease = document.job, document.lease
     lease.end_step()
     seconds = ", ".join(f"{step} {spent:.3f}" for step, spent in lease.spent.items())
     log.info("job %s (%s): generation %d; seconds: %s", job.id, job.name, generation, seconds)
@@ -53,7 +86,7 @@ def _publication(attest: Attest, document: Prepared, vectors: Vectors) -> Public
     parsed, layout = document.outcome.parsed, document.outcome.layout
 
     def stored(data: bytes) -> str:
-        return _patiently(document.lease, lambda: attest.blobs.put(data))
+        return _patiently([document.lease], lambda: attest.blobs.put(data))
 
     return Publication(
         version=version_of(document.job),
@@ -78,12 +111,13 @@ def _publication(attest: Attest, document: Prepared, vectors: Vectors) -> Public
     )
 
 
-def _patiently(lease: Lease, act: Callable[[], T]) -> T:
-    """Try again while the store is busy, away or full; the lease is kept meanwhile."""
+def _patiently(leases: Sequence[Lease], act: Callable[[], T]) -> T:
+    """Try again while the store is busy, away or full; the leases are kept meanwhile. Raises
+    LeaseLost once none is held any more."""
     for pause in PATIENCE:
         try:
             return act()
         except Unavailable as exc:
             log.warning("trying again in %.1f s: %s", pause, exc)
-            lease.wait(pause)
+            wait(leases, pause)
     return act()

@@ -112,7 +112,8 @@ class SentenceEmbedder:
 
     def count_tokens(self, text: str) -> int:
         """Tokens of the whole text, uncut, with the special ones."""
-        return len(self._tokenizer.encode(_encodable(text)).ids)
+        # as `encode`, without working out where each token stands: half the time
+        return len(self._tokenizer.encode_batch_fast([_encodable(text)])[0])
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(n, dimension) float32, rows of length 1, in the order of `texts`. What is longer than

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
-
 import torch
 
 from models.errors import ModelError
@@ -30,12 +27,3 @@ def choose_dtype(wanted: str, device: torch.device) -> torch.dtype:
     present = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     fast = present and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return torch.bfloat16 if fast else torch.float32
-
-
-def give_back_memory() -> None:
-    """Have the C library return what was freed to the system: loading weights frees as much as it
-    keeps. Does nothing where that library is not glibc."""
-    if sys.platform == "linux":
-        library = ctypes.CDLL(None)
-        if hasattr(library, "malloc_trim"):
-            library.malloc_trim(0)

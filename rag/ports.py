@@ -370,6 +370,13 @@ class Documents(Protocol):
         Conflict; another embedder than the collection's raises EmbedderChanged."""
         ...
 
+    def publish_all(
+        self, worker: str, publications: Mapping[str, Publication]
+    ) -> Mapping[str, int]:
+        """As `publish`, for several jobs (ids) of one collection, each at a generation of its own.
+        A job whose lease was lost is left out of what is returned; any other error is raised."""
+        ...
+
     def get(self, id: str) -> Document: ...
     def named(self, collection: str, name: str) -> Document:
         """Raises UnknownDocument."""
@@ -419,15 +426,15 @@ class Jobs(Protocol):
         """How many there are in each state, of all collections; a state without jobs is 0."""
         ...
 
-    def first(self, named: str) -> str:
+    def first(self, named: str) -> str | None:
         """Which job to do at a message that names one: before a bulk one, the oldest that a person
         waits for; where the named one is not due any more, as its message had others done, the
-        oldest that waits; else the named one."""
+        oldest that waits, None when nothing does; else the named one."""
         ...
 
-    def next_bulk(self, worker: str, seconds: float) -> Job | None:
-        """Take, as `lease` does, the oldest job of a bulk load that nobody has tried. None when
-        there is none, or a person waits for another job."""
+    def take_bulk(self, worker: str, seconds: float, most: int) -> list[Job]:
+        """Take, as `lease` does, the oldest jobs of a bulk load that nobody has tried. None of them
+        when there is none, or a person waits for another job."""
         ...
 
     def lease(self, id: str, worker: str, seconds: float) -> Job | None:
@@ -438,6 +445,13 @@ class Jobs(Protocol):
 
     def heartbeat(self, id: str, worker: str, seconds: float, step: str, progress: float) -> bool:
         """Extend the lease and show progress; False when the lease was lost or the job ended."""
+        ...
+
+    def heartbeats(
+        self, worker: str, seconds: float, shown: Mapping[str, tuple[str, float]]
+    ) -> set[str]:
+        """As `heartbeat`, for jobs of one worker, each with its step and progress; returns those
+        whose lease was lost."""
         ...
 
     def fail(self, id: str, worker: str, error: str) -> None:
@@ -687,6 +701,12 @@ class Audit(Protocol):
     def add(
         self, user: str, action: str, subject: str, detail: Mapping[str, MetadataValue]
     ) -> None: ...
+    def add_all(
+        self, user: str, action: str, entries: Sequence[tuple[str, Mapping[str, MetadataValue]]]
+    ) -> None:
+        """As `add`, for several (subject, detail), in their order."""
+        ...
+
     def entries(self, after: int = 0, limit: int = 1000) -> list[AuditEntry]: ...
     def verify(self) -> int | None:
         """The number of the first broken entry, None when the chain holds."""

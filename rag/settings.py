@@ -32,7 +32,7 @@ class Settings(BaseSettings):
     broker_url: SecretStr | None = None  # default: the Valkey server that `attest up` starts
     broker_port: int = 0  # 0: chosen by the data folder's path, remembered in it
     worker_processes: int = Field(2, ge=1, le=256)
-    files_together: int = Field(32, ge=1, le=256)
+    files_together: int = Field(64, ge=1, le=256)
     lease_seconds: float = Field(60.0, gt=0)
     max_attempts: int = Field(3, ge=1, le=20)
     sweep_seconds: float = Field(15.0, gt=0)

@@ -39,8 +39,8 @@ MEANING = {
     "broker_url": "a Redis, Valkey or RabbitMQ address; default: a Valkey server that "
     "`attest up` starts on loopback",
     "worker_processes": "documents that are ingested at the same time on this machine",
-    "files_together": "files of a bulk load, at most, that share a batch of the encoder; each is "
-    "committed by itself; 1: none share",
+    "files_together": "files of a bulk load, at most, that share a batch of the encoder and are "
+    "committed together; 1: none share",
     "lease_seconds": "how long a worker may be silent before its job is given to another",
     "max_attempts": "the last of these attempts runs alone; whatever ends it too is poisoned",
     "sweep_seconds": "how often waiting and abandoned jobs are sent again",

@@ -26,8 +26,8 @@ from models.engine.reader import Reader, make_reader
 from models.engine.request import Answer, Passage, Request
 from models.engine.weights import merged, pack, packs
 from models.errors import Busy, EngineStopped
-from models.hardware import give_back_memory
 from models.lora import Adapter
+from models.memory import give_back_memory
 from models.piece import Piece
 
 log = logging.getLogger(__name__)

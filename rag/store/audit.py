@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import select
@@ -31,20 +31,26 @@ class SqlAudit:
     def add(
         self, user: str, action: str, subject: str, detail: Mapping[str, MetadataValue]
     ) -> None:
+        self.add_all(user, action, [(subject, detail)])
+
+    def add_all(
+        self, user: str, action: str, entries: Sequence[tuple[str, Mapping[str, MetadataValue]]]
+    ) -> None:
         session = self._tx.write()
-        head = _head(session)
-        row = AuditRow(
-            number=head.number + 1,
-            at=self._tx.now(),
-            user=user,
-            action=action,
-            subject=subject,
-            detail=_canonical(checked_metadata(detail)),
-            previous=head.digest,
-        )
-        row.digest = _digest(row)
-        session.add(row)
-        head.number, head.digest = row.number, row.digest
+        head, at = _head(session), self._tx.now()
+        for subject, detail in entries:
+            row = AuditRow(
+                number=head.number + 1,
+                at=at,
+                user=user,
+                action=action,
+                subject=subject,
+                detail=_canonical(checked_metadata(detail)),
+                previous=head.digest,
+            )
+            row.digest = _digest(row)
+            session.add(row)
+            head.number, head.digest = row.number, row.digest
         session.flush()
 
     def entries(self, after: int = 0, limit: int = 1000) -> list[AuditEntry]:

@@ -16,7 +16,7 @@ from rag.store.checked import checked_groups, checked_metadata, checked_name
 from rag.store.copies import copies
 from rag.store.generations import locked
 from rag.store.jobs import job_noun
-from rag.store.publish import publish
+from rag.store.publish import publish, publish_all
 from rag.store.reread import reread
 from rag.store.tables import BlocksRow, CollectionRow, DocumentRow, VersionRow
 from rag.store.transaction import Transaction
@@ -46,6 +46,9 @@ class SqlDocuments:
 
     def publish(self, job: str, worker: str, publication: Publication) -> int:
         return publish(self._tx, job, worker, publication)
+
+    def publish_all(self, worker: str, publications: Mapping[str, Publication]) -> dict[str, int]:
+        return publish_all(self._tx, worker, publications)
 
     def get(self, id: str) -> Document:
         """Raises UnknownDocument. A deleted one is still found, without a version."""

@@ -14,10 +14,10 @@ from rag.domain import Embedding, EmbeddingState
 from rag.errors import Conflict, Corrupt, NotFound
 from rag.ports import Unembedded, Vectors
 from rag.store.generations import locked, next_generation
-from rag.store.publish import vector_rows
 from rag.store.spaces import current_of
 from rag.store.tables import VECTORS, ChunkRow, EmbeddingRow, VectorRow
 from rag.store.transaction import Transaction
+from rag.store.version_rows import vector_rows
 
 _BATCH = 500  # rows per statement
 _ERROR_LENGTH = 2_000

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from collections.abc import Sequence
+
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from rag.errors import UnknownCollection
@@ -22,16 +24,20 @@ def locked(session: Session, collection: str) -> CollectionRow:
 
 def next_generation(tx: Transaction, row: CollectionRow, change: str, document: str) -> int:
     """The new number; `row` comes from `locked`. It becomes visible with the commit."""
-    session = tx.write()
-    row.generation += 1
-    session.add(
-        GenerationRow(
-            collection=row.id,
-            number=row.generation,
-            change=change,
-            document=document,
-            at=tx.now(),
-        )
-    )
-    session.flush()
-    return row.generation
+    return next_generations(tx, row, change, [document])[0]
+
+
+def next_generations(
+    tx: Transaction, row: CollectionRow, change: str, documents: Sequence[str]
+) -> list[int]:
+    """As `next_generation`, one for each of the documents, in their order."""
+    session, at = tx.write(), tx.now()
+    numbers = [row.generation + 1 + i for i in range(len(documents))]
+    row.generation = numbers[-1]
+    shared = {"collection": row.id, "change": change, "at": at}
+    made = [
+        shared | {"number": number, "document": document}
+        for number, document in zip(numbers, documents, strict=True)
+    ]
+    session.execute(insert(GenerationRow), made)
+    return numbers

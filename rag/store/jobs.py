@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import and_, exists, func, or_, select, update
@@ -15,6 +15,12 @@ from rag.store.transaction import Transaction
 
 WAITING = (JobState.QUEUED.value, JobState.RUNNING.value)
 _ERROR_LENGTH = 2_000
+# one that somebody waits for, if there is any; else one of a bulk load
+_UNTRIED = (
+    select(JobRow)
+    .where(JobRow.state == JobState.QUEUED.value, JobRow.attempts == 0, JobRow.error == "")
+    .order_by(JobRow.bulk, JobRow.number)
+)
 
 
 class SqlJobs:
@@ -58,7 +64,7 @@ class SqlJobs:
         found = {row[0]: row[1] for row in self._tx.read().execute(query)}
         return {state: found.get(state.value, 0) for state in JobState}
 
-    def first(self, named: str) -> str:
+    def first(self, named: str) -> str | None:
         session = self._tx.read()
         row = session.scalar(select(JobRow).where(JobRow.id == named))
         due = row is not None and _free(row, self._tx.now())
@@ -66,23 +72,23 @@ class SqlJobs:
             return named
         # one that was tried waits for its own message: put back again and again, it would be in
         # the way of all others
-        oldest = self._oldest_untried()
-        return oldest.id if oldest is not None and not (due and oldest.bulk) else named
+        oldest = session.scalar(_UNTRIED.limit(1))
+        if oldest is not None and not (due and oldest.bulk):
+            return oldest.id
+        return named if due else None
 
-    def next_bulk(self, worker: str, seconds: float) -> Job | None:
-        while (oldest := self._oldest_untried()) is not None and oldest.bulk:
-            job = self.lease(oldest.id, worker, seconds)
-            if job is not None:  # else another worker was quicker
-                return job
-        return None
-
-    def _oldest_untried(self) -> JobRow | None:
-        """One that somebody waits for, if there is any; else one of a bulk load."""
-        untried = select(JobRow).where(
-            JobRow.state == JobState.QUEUED.value, JobRow.attempts == 0, JobRow.error == ""
-        )
-        oldest = untried.order_by(JobRow.bulk, JobRow.number).limit(1)
-        return self._tx.read().scalar(oldest.execution_options(populate_existing=True))
+    def take_bulk(self, worker: str, seconds: float, most: int) -> list[Job]:
+        session = self._tx.write()
+        oldest = _UNTRIED.limit(most).with_for_update(skip_locked=True)
+        rows = [*session.scalars(oldest.execution_options(populate_existing=True))]
+        if not rows or not rows[0].bulk:
+            return []
+        now = self._tx.now()
+        for row in rows:
+            row.state, row.attempts, row.updated = JobState.RUNNING.value, 1, now
+            row.lease_owner, row.lease_until = worker, now + timedelta(seconds=seconds)
+        session.flush()
+        return [job_noun(row) for row in rows]
 
     def lease(self, id: str, worker: str, seconds: float) -> Job | None:
         session = self._tx.write()
@@ -102,15 +108,27 @@ class SqlJobs:
         return job_noun(row) if row.state == JobState.RUNNING else None
 
     def heartbeat(self, id: str, worker: str, seconds: float, step: str, progress: float) -> bool:
+        return not self.heartbeats(worker, seconds, {id: (step, progress)})
+
+    def heartbeats(
+        self, worker: str, seconds: float, shown: Mapping[str, tuple[str, float]]
+    ) -> set[str]:
         session = self._tx.write()
-        row = held_job(session, id)
-        if row is None or not held_by(row, worker):
-            return False
-        row.updated = self._tx.now()
-        row.lease_until = row.updated + timedelta(seconds=seconds)
-        row.step, row.progress = step, min(1.0, max(0.0, progress))
-        session.flush()
-        return True
+        held = select(JobRow.id).where(
+            JobRow.id.in_(list(shown)),
+            JobRow.state == JobState.RUNNING.value,
+            JobRow.lease_owner == worker,
+        )
+        kept = list(session.scalars(held.order_by(JobRow.number).with_for_update()))
+        now = self._tx.now()
+        places: dict[tuple[str, float], list[str]] = {}
+        for id in kept:
+            places.setdefault(shown[id], []).append(id)
+        for (step, progress), ids in places.items():
+            values = {"step": step, "progress": min(1.0, max(0.0, progress)), "updated": now}
+            values["lease_until"] = now + timedelta(seconds=seconds)
+            session.execute(update(JobRow).where(JobRow.id.in_(ids)).values(values))
+        return set(shown).difference(kept)
 
     def fail(self, id: str, worker: str, error: str) -> None:
         """A worker that has lost the lease has no say any more: nothing changes."""
@@ -202,10 +220,17 @@ class SqlJobs:
         return list(session.scalars(query.order_by(job.bulk, job.number)))
 
 
+def held_jobs(session: Session, ids: Iterable[str]) -> list[JobRow]:
+    """The jobs' rows in the order of acceptance, in which all lock them: no deadlock. Locked until
+    the transaction ends."""
+    query = select(JobRow).where(JobRow.id.in_(list(ids))).order_by(JobRow.number)
+    options = {"populate_existing": True}
+    return list(session.scalars(query.with_for_update().execution_options(**options)))
+
+
 def held_job(session: Session, id: str) -> JobRow | None:
     """The job's row, locked until the transaction ends."""
-    query = select(JobRow).where(JobRow.id == id).with_for_update()
-    return session.scalar(query.execution_options(populate_existing=True))
+    return next(iter(held_jobs(session, [id])), None)
 
 
 def held_by(row: JobRow, worker: str) -> bool:

@@ -1,11 +1,13 @@
-"""Files of a bulk load share the batches of the encoder, and nothing else."""
+"""Files of a bulk load share the batches of the encoder and a transaction, and nothing else."""
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import threading
 import time
+import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -51,7 +53,7 @@ class Counting(HashEmbedder):
 
 @pytest.fixture
 def attest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Attest]:
-    monkeypatch.setattr("ingestion.pipeline.WAIT", 600.0)  # however busy the machine is
+    monkeypatch.setattr("ingestion.attempt.WAIT", 600.0)  # however busy the machine is
     house = open_house(tmp_path / "data", files_together=8, lease_seconds=1.0)
     make_collection(house)
     yield house
@@ -74,7 +76,7 @@ def states(attest: Attest, jobs: Sequence[Job]) -> list[JobState]:
     return [job_of(attest, job.id).state for job in jobs]
 
 
-def test_one_message_embeds_many_at_once_and_commits_each(attest: Attest, reader: Reader) -> None:
+def test_one_message_embeds_many_at_once(attest: Attest, reader: Reader) -> None:
     attest.embedder = embedder = Counting()
     jobs = load(attest, documents(10))
     run_job(attest, jobs[0].id, "worker", reader)
@@ -112,6 +114,27 @@ def test_what_cannot_be_embedded_holds_up_no_other(attest: Attest, reader: Reade
     assert states(attest, jobs) == [DONE] * 3
 
 
+def test_what_cannot_be_published_holds_up_no_other(attest: Attest, reader: Reader) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("a.txt", "A file inside, whose name is taken.")
+    with attest.store() as work:  # by a document from elsewhere
+        into = work.collections.named("handbook").id
+        work.documents.accept(into, "bad.zip/a.txt", "0" * 64, 1)
+        work.commit()
+    with attest.store() as work:
+        (taken,) = work.jobs.all(into)
+        work.jobs.cancel(taken.id, WHO.user)
+        work.commit()
+    jobs = load(attest, {"bad.zip": packed.getvalue(), **documents(3)})
+    run_job(attest, jobs[1].id, "worker", reader)
+    assert states(attest, jobs) == [FAILED, DONE, DONE, DONE]
+    assert "did not come from" in job_of(attest, jobs[0].id).error
+    assert indexed_names(attest) == sorted(documents(3))
+    with attest.store() as work:
+        assert [e.action for e in work.audit.entries()].count("publish version") == 3
+
+
 def test_somebody_who_waits_ends_the_gathering(attest: Attest, reader: Reader) -> None:
     jobs = load(attest, documents(5))
     mine: list[Job] = []
@@ -119,6 +142,7 @@ def test_somebody_who_waits_ends_the_gathering(attest: Attest, reader: Reader) -
     def read(data: bytes, name: str, limits: Limits) -> Outcome:
         if name.endswith("001.md"):
             mine.append(upload(attest, RememberingQueue(), WHO, "handbook", "mine.md", b"I wait."))
+            time.sleep(0.3)  # it looks for that four times a second
         return reader(data, name, limits)
 
     run_job(attest, jobs[0].id, "worker", read)
@@ -167,28 +191,34 @@ def test_all_leases_outlive_a_long_batch(attest: Attest, reader: Reader) -> None
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from ingestion import pipeline
+from ingestion import attempt, pipeline
 from ingestion.reader import Reader
+from models.fake import HashEmbedder
+from rag.store.audit import SqlAudit
 from tests.ingestion.house import open_house
 attest = open_house(Path(sys.argv[1]), lease_seconds=1.0, files_together=8)
-class Killer(type(attest.embedder)):
-    def embed(self, texts):
-        os.kill(os.getpid(), signal.SIGKILL)
-attest.embedder = Killer()
-pipeline.WAIT = 600.0
+def killed(self, *arguments):
+    os.kill(os.getpid(), signal.SIGKILL)
+setattr(*{"embedding": (HashEmbedder, "embed"), "committing": (SqlAudit, "add_all")}[sys.argv[3]],
+        killed)
+attempt.WAIT = 600.0
 pipeline.run_job(attest, sys.argv[2], "killed", Reader())
 """
 
 
-def test_a_worker_killed_with_a_batch_loses_none_of_it(attest: Attest, reader: Reader) -> None:
+@pytest.mark.parametrize("step", ["embedding", "committing"])
+def test_a_worker_killed_with_a_batch_loses_none_of_it(
+    attest: Attest, reader: Reader, step: str
+) -> None:
     jobs = load(attest, documents(4))
     killed = subprocess.run(
-        [sys.executable, "-c", KILLED, str(attest.settings.data), jobs[0].id],
+        [sys.executable, "-c", KILLED, str(attest.settings.data), jobs[0].id, step],
         cwd=Path(__file__).parents[2],
         check=False,
     )
     assert killed.returncode == -9
     assert states(attest, jobs) == [JobState.RUNNING] * 4
+    assert indexed_names(attest) == []
     until = time.monotonic() + 30
     while time.monotonic() < until:
         with attest.store() as work:
