@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from ingestion.lease import Lease, LeaseLost
@@ -25,12 +25,16 @@ def publish(attest: Attest, document: Prepared, vectors: Vectors, worker: str) -
     job, lease = document.job, document.lease
     lease.report("committing", 0.95)
     publication = _publication(attest, document, vectors)
+    blobs = dict(_blobs(document, publication))
 
     def once() -> int:
         with attest.store() as work:
             generation = work.documents.publish(job.id, worker, publication)
             detail = {"name": job.name, "version": publication.version, "sha256": job.sha256}
             detail |= {"job": job.id, "generation": str(generation)}
+            for sha256, data in blobs.items():
+                if not attest.blobs.has(sha256):  # a purge was quicker; now none can be
+                    attest.blobs.put(data)
             work.audit.add("worker", "publish version", job.document, detail)
             work.commit()
         return generation
@@ -76,6 +80,16 @@ def _publication(attest: Attest, document: Prepared, vectors: Vectors) -> Public
         findings=document.findings,
         signature=signature(parsed.text),
     )
+
+
+def _blobs(document: Prepared, publication: Publication) -> Iterator[tuple[str, bytes]]:
+    """What the publication names, besides the upload itself, which its job names."""
+    parsed, layout = document.outcome.parsed, document.outcome.layout
+    yield publication.text_blob, parsed.text.encode()
+    if layout is not None and publication.layout_blob is not None:
+        yield publication.layout_blob, layout
+    for enclosed, member in zip(publication.members, parsed.members, strict=True):
+        yield enclosed.sha256, member.data
 
 
 def _patiently(lease: Lease, act: Callable[[], T]) -> T:

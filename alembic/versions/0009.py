@@ -73,7 +73,9 @@ def _sources(answer: str, passages: Any, replay: Any) -> Iterator[dict[str, Any]
 
 def downgrade() -> None:
     """Answers that were erased go wholly: before, nothing said so of them."""
-    op.execute("DELETE FROM feedback WHERE answer IN (SELECT id FROM answers WHERE erased IS NOT NULL)")
+    op.execute(
+        "DELETE FROM feedback WHERE answer IN (SELECT id FROM answers WHERE erased IS NOT NULL)"
+    )
     op.execute("DELETE FROM answers WHERE erased IS NOT NULL")
     op.drop_table("unused_blobs")
     op.drop_table("answer_sources")

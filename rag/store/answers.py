@@ -68,8 +68,7 @@ def sources(answer: Answer) -> list[dict[str, Any]]:
     given = {(passage.chunk.id, passage.document) for passage in answer.passages}
     named = {("", copy.document) for passage in answer.passages for copy in passage.also}
     return [
-        shared | {"chunk": chunk, "document": document}
-        for chunk, document in sorted(given | named)
+        shared | {"chunk": chunk, "document": document} for chunk, document in sorted(given | named)
     ]
 
 

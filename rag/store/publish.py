@@ -18,6 +18,7 @@ from rag.resemblance import bands
 from rag.store.access import end_live
 from rag.store.checked import checked_metadata
 from rag.store.generations import locked, next_generation
+from rag.store.holding import name_blobs
 from rag.store.jobs import held_by, held_job
 from rag.store.members import take_members
 from rag.store.spaces import current_of
@@ -45,6 +46,7 @@ def publish(tx: Transaction, job: str, worker: str, publication: Publication) ->
     if collection is None:
         raise NotFound(f"there is no job {job!r:.100}; its collection may have been deleted")
     owner = locked(session, collection)  # first the collection, then the job: no deadlock
+    name_blobs(session)
     row = held_job(session, job)
     if row is not None and row.state == JobState.DONE and row.generation is not None:
         return row.generation
