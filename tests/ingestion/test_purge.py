@@ -88,7 +88,6 @@ def test_a_deleted_document_is_in_no_file_afterwards(house: Attest) -> None:
     kept = take_in(house, "invoices.txt", OTHER)
     secret = take_in(house, "wages.txt", SECRET)
     answer = ask(house, "What does the lighthouse keeper Zebulon earn?")
-    other = ask(house, "When are invoices paid?")
     assert "attest.db" in "".join(files_with(house, *NAMES))
     delete(house, secret)
     would = due(house)
@@ -105,14 +104,12 @@ def test_a_deleted_document_is_in_no_file_afterwards(house: Attest) -> None:
         house.answering.store().documents.get(secret)
     with house.store() as work:
         assert work.documents.get(kept).version
-        with pytest.raises(UnknownAnswer, match="erased on .* with a document it rested on"):
+        with pytest.raises(UnknownAnswer, match=r"erased on .* with a document it rested on"):
             work.answers.get(answer.id)
         recorded = {entry.action: entry for entry in work.audit.entries()}
         assert recorded["purge document"].subject == secret
         assert recorded["purge"].detail["documents"] == 1
         assert work.audit.verify() is None
-    if all(passage.document == kept for passage in other.passages):
-        assert house.answering.replay(WHO, other.id).same
 
 
 def test_an_answer_that_was_given_nothing_of_it_stays_word_for_word(house: Attest) -> None:
@@ -249,9 +246,7 @@ def test_two_at_once(house: Attest) -> None:
         purge(house, "ann")
 
 
-def test_a_snapshot_is_made_anew_without_it(
-    house: Attest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_snapshot_is_made_anew_without_it(house: Attest, monkeypatch: pytest.MonkeyPatch) -> None:
     from rag.index.snapshot import newest_name
     from rag.indexing import Builder
 
@@ -277,8 +272,7 @@ def test_a_snapshot_is_made_anew_without_it(
 def test_the_database_can_be_shrunk(house: Attest) -> None:
     from rag.store.space import settle, shrink
 
-    for n in range(40):
-        delete(house, take_in(house, f"{n}.txt", f"{OTHER} {n} " * 300))
+    delete(house, take_in(house, "long.txt", f"{OTHER} " * 5_000))
     purge(house, "ann")
     path = house.settings.data / "attest.db"
     before = path.stat().st_size
@@ -289,15 +283,15 @@ def test_the_database_can_be_shrunk(house: Attest) -> None:
 
 
 @pytest.mark.parametrize("step", ["answers", "document", "replaced", "unused"])
-def test_killed_after_any_step(
-    house: Attest, step: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_killed_after_any_step(house: Attest, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each commit of a purge may be its last."""
     take_in(house, "invoices.txt", OTHER)
     take_in(house, "terms.txt", "Goods are returned within thirty days.")
     take_in(house, "terms.txt", "Goods are returned within ten days.")
-    ask(house, "What does the lighthouse keeper earn?")
-    delete(house, take_in(house, "wages.txt", SECRET))
+    secret = take_in(house, "wages.txt", SECRET)
+    for question in ("What does the lighthouse keeper earn?", "What does Zebulon earn?"):
+        ask(house, question)
+    delete(house, secret)
     age(house, 601)
     before = found(house, "invoices goods lighthouse")
 
