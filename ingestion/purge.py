@@ -100,11 +100,12 @@ class _Turn:
         finished = all(step() for step in steps)
         if finished:
             self._snapshots()
-        settled = settle(self._attest.store.engine)
+        engine = self._attest.store.engine
+        settled = settle(engine, vacuum=finished and bool(self._removed))
         patient = time.monotonic() + _PATIENCE
         while not settled and time.monotonic() < patient:
             time.sleep(0.1)
-            settled = settle(self._attest.store.engine)
+            settled = settle(engine, vacuum=False)
         if self._removed:
             with self._attest.store() as work:
                 work.audit.add(self._user, "purge", "", dict(asdict(self._removed)))

@@ -269,6 +269,20 @@ def test_a_snapshot_is_made_anew_without_it(house: Attest, monkeypatch: pytest.M
     assert len(hits) == 1
 
 
+def test_a_long_reader_is_said_and_the_next_purge_empties_the_log(
+    house: Attest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(purging, "_PATIENCE", 0.0)
+    document = take_in(house, "wages.txt", SECRET)
+    with house.store() as reading:
+        assert reading.documents.get(document).name == "wages.txt"
+        delete(house, document)
+        assert not purge(house, "ann").settled
+        assert files_with(house, *NAMES)
+    assert purge(house, "ann").settled
+    assert files_with(house, *NAMES) == []
+
+
 def test_the_database_can_be_shrunk(house: Attest) -> None:
     from rag.store.space import settle, shrink
 
