@@ -154,10 +154,19 @@ class MilvusEngine:
         return removed
 
     def _delete(self, name: str, rows: str) -> int:
-        gone = self._line.ask(
-            name, lambda client: client.delete(name, filter=rows, timeout=self._line.seconds)
-        )
-        return int(gone["delete_count"])
+        """Page by page, since a request that removes by an expression does not say how many."""
+        removed, seconds = 0, self._line.seconds
+
+        def page(client: MilvusClient) -> list[int]:
+            found = client.query(
+                name, filter=rows, output_fields=["row"], limit=_BATCH, timeout=seconds
+            )
+            return [each["row"] for each in found]
+
+        while ids := self._line.ask(name, page):
+            self._line.ask(name, partial(_remove, name, ids, seconds))
+            removed += len(ids)
+        return removed
 
     def forget(self, collection: str) -> None:
         self._drop({label(collection)})
@@ -230,6 +239,10 @@ class MilvusEngine:
         )[0]
         found = (Found(hit["row"], hit["entity"]["chunk"], search.score(hit)) for hit in hits)
         return sorted(found, key=lambda each: (-each.score, each.row))
+
+
+def _remove(name: str, ids: list[int], seconds: float, client: MilvusClient) -> None:
+    client.delete(name, ids=ids, timeout=seconds)
 
 
 def _rows(collection: str, build: str) -> str:
