@@ -15,7 +15,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 
-from rag.domain import Answer, Copy, Filter, Replay, Sameness, Sampling, Verdict, chunk_id
+from rag.domain import Answer, Elsewhere, Filter, Replay, Sampling, Verdict, chunk_id
 from rag.errors import BadSettings, Conflict, StoreUnavailable
 from rag.store.engine import WRITING, make_engine
 from rag.store.migrate import current, downgrade, head, upgrade
@@ -94,7 +94,7 @@ def test_what_answers_rest_on_is_listed_by_the_upgrade(databases: Databases) -> 
             [version] = work.documents.versions(document)
             chunk = chunk_id(version.id, 0, 4)
             [passage] = work.chunks.passages(into, [chunk], Filter(2, frozenset({"local"})))
-            passage = replace(passage, also=(Copy("copy", "c.md", Sameness.BYTES, 1.0),))
+            passage = replace(passage, also=(Elsewhere("copy", "c.md", "chunk"),))
             replay = Replay(2, "m", "a", "p", Sampling(), (chunk,), {})
             work.answers.add(
                 Answer(
