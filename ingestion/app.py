@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 INGEST, SWEEP, NIGHTLY = "ingestion.ingest", "ingestion.sweep", "eval.nightly"
 WARM, SYNC, EMBED = "ingestion.warm", "ingestion.sync", "ingestion.embed"
+PURGE = "ingestion.purge"
 INGESTION_QUEUE, SWEEP_QUEUE, EVALUATION_QUEUE = "attest-ingest", "attest-sweep", "attest-eval"
 WARMING_QUEUE, SYNC_QUEUE, EMBEDDING_QUEUE = "attest-warm", "attest-sync", "attest-embed"
+PURGING_QUEUE = "attest-purge"
 QUEUES = (
     INGESTION_QUEUE,
     SWEEP_QUEUE,
@@ -29,7 +31,9 @@ QUEUES = (
     WARMING_QUEUE,
     SYNC_QUEUE,
     EMBEDDING_QUEUE,
+    PURGING_QUEUE,
 )
+_ONCE = (NIGHTLY, WARM, SYNC, EMBED, PURGE)  # see `make_app`
 LONGEST_TASK = 6 * 3600  # seconds; a message that is held longer would be given to a second worker
 
 
@@ -56,9 +60,10 @@ def make_app(settings: Settings) -> Celery:
             WARM: {"queue": WARMING_QUEUE},
             SYNC: {"queue": SYNC_QUEUE},
             EMBED: {"queue": EMBEDDING_QUEUE},
+            PURGE: {"queue": PURGING_QUEUE},
         },
         # One may run all night, the others come again by themselves: none is given out twice.
-        task_annotations={name: {"acks_late": False} for name in (NIGHTLY, WARM, SYNC, EMBED)},
+        task_annotations={name: {"acks_late": False} for name in _ONCE},
         broker_connection_retry_on_startup=True,
         broker_connection_timeout=4,
         broker_transport_options=_transport(amqp),
@@ -116,6 +121,12 @@ def _schedule(settings: Settings) -> dict[str, Any]:
             "options": {"queue": EMBEDDING_QUEUE, "expires": max(1.0, settings.sweep_seconds)},
         },
     }
+    if settings.purge_seconds:
+        found["purge"] = {
+            "task": PURGE,
+            "schedule": settings.purge_seconds,
+            "options": {"queue": PURGING_QUEUE, "expires": max(1.0, settings.purge_seconds)},
+        }
     if settings.warm_seconds and settings.kv_disk_bytes:
         found["warm"] = {
             "task": WARM,

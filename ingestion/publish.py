@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from ingestion.lease import Lease, LeaseLost, wait
@@ -42,6 +42,11 @@ def publish_all(
         document.job.id: _publication(attest, document, vectors) for document, vectors in held
     }
     jobs = {document.job.id: document.job for document, _ in held}
+    blobs = dict(
+        named
+        for document, _ in held
+        for named in _blobs(document, publications[document.job.id])
+    )
 
     def once() -> Mapping[str, int]:
         with attest.store() as work:
@@ -54,6 +59,9 @@ def publish_all(
                     for id, generation in generations.items()
                 ],
             )
+            for sha256, data in blobs.items():
+                if not attest.blobs.has(sha256):  # a purge was quicker; now none can be
+                    attest.blobs.put(data)
             work.commit()
         return generations
 
@@ -109,6 +117,16 @@ def _publication(attest: Attest, document: Prepared, vectors: Vectors) -> Public
         findings=document.findings,
         signature=signature(parsed.text),
     )
+
+
+def _blobs(document: Prepared, publication: Publication) -> Iterator[tuple[str, bytes]]:
+    """What the publication names, besides the upload itself, which its job names."""
+    parsed, layout = document.outcome.parsed, document.outcome.layout
+    yield publication.text_blob, parsed.text.encode()
+    if layout is not None and publication.layout_blob is not None:
+        yield publication.layout_blob, layout
+    for enclosed, member in zip(publication.members, parsed.members, strict=True):
+        yield enclosed.sha256, member.data
 
 
 def _patiently(leases: Sequence[Lease], act: Callable[[], T]) -> T:

@@ -39,6 +39,12 @@ class CeleryQueue:
 
         self._send(EMBED, [])
 
+    def send_purge(self) -> None:
+        """Have a worker go on with the purge. Raises BrokerUnavailable."""
+        from ingestion.app import PURGE
+
+        self._send(PURGE, [])
+
     def check(self) -> None:
         """Raises BrokerUnavailable when the broker does not answer."""
         from ingestion.broker import check_broker

@@ -1,7 +1,7 @@
 """The scheduler: `python -m ingestion.scheduler --data DIR`. One for an installation.
 
-Celery beat sends the sweep, which sends due jobs again, the sync of sources that are due, and the
-nightly evaluation.
+Celery beat sends the sweep, which sends due jobs again, the sync of sources that are due, the purge
+and the nightly evaluation.
 """
 
 from __future__ import annotations

@@ -7,10 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ingestion.alone import run_alone
-from ingestion.app import EMBED, INGEST, SWEEP, SYNC, WARM
+from ingestion.app import EMBED, INGEST, PURGE, SWEEP, SYNC, WARM
 from ingestion.embedding import embed_due
 from ingestion.origins.due import sync_due
 from ingestion.pipeline import run_job
+from ingestion.purge import purge_due
 from ingestion.queue import CeleryQueue
 from rag.errors import BrokerUnavailable
 
@@ -46,6 +47,11 @@ def register(app: Celery, process: WorkerProcess) -> None:
     def embed() -> None:
         if embed_due(process.attest, process.attempt):
             CeleryQueue(process.settings).send_embed()  # behind the documents; else by the timer
+
+    @app.task(name=PURGE)
+    def purge() -> None:
+        if purge_due(process.attest):
+            CeleryQueue(process.settings).send_purge()
 
     @app.task(name=WARM)
     def warm() -> str:

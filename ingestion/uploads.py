@@ -45,6 +45,8 @@ def upload(
         held = collection_for(work, collection, who, Right.WRITE)
         allowed = None if readers is None else frozenset(readers)
         job = accepted(work, who, held, name, sha256, len(data), allowed, metadata, bulk=bulk)
+        if not attest.blobs.has(sha256):  # a purge was quicker; now that it is named none can be
+            attest.blobs.put(data)
         work.commit()
     send(queue, job)
     return job

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Generator as Writing
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import Literal, Protocol, Self
@@ -281,7 +281,14 @@ class Blobs(Protocol):
     def put(self, data: bytes) -> str: ...
     def get(self, sha256: str) -> bytes: ...
     def has(self, sha256: str) -> bool: ...
+    def size(self, sha256: str) -> int:
+        """In bytes; 0 of one that is not there."""
+        ...
+
     def delete(self, sha256: str) -> None: ...
+    def untouched(self, seconds: float) -> Iterator[str]:
+        """Those that nobody has put for so long, in no order."""
+        ...
 
 
 class Collections(Protocol):
@@ -830,6 +837,79 @@ class Origins(Protocol):
     def drop(self, id: str, key: str) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Doomed:
+    """A deleted document (id) whose rows are still there."""
+
+    document: str
+    collection: str
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What a purge removed, or would: `chunks` are rows, a chunk under other rights another one;
+    `answers` were emptied; `bytes` are those of texts, vectors and blobs."""
+
+    documents: int = 0
+    versions: int = 0
+    chunks: int = 0
+    vectors: int = 0
+    answers: int = 0
+    blobs: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: Removed) -> Removed:
+        return Removed(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    def __bool__(self) -> bool:
+        return any(astuple(self))
+
+
+class Purging(Protocol):
+    """Removes rows for good, `limit` at a time and each time in the caller's transaction. What is
+    left is found by the rows themselves, so that a purge goes on where another was killed."""
+
+    def doomed(self, limit: int) -> list[Doomed]:
+        """Some documents that were deleted."""
+        ...
+
+    def answers(self, limit: int) -> int:
+        """Empty answers that were given words of documents that are deleted, with what users said
+        of them; in those that only name such a document, take out the name. How many were
+        emptied."""
+        ...
+
+    def document(self, doomed: Doomed, limit: int) -> tuple[Removed, bool]:
+        """Some of its rows, at last its own; whether that was all."""
+        ...
+
+    def replaced(self, collection: str, seconds: float, limit: int) -> Removed:
+        """Some rows that ended longer ago than `seconds` and that no kept answer was given, and
+        versions that have none left. Nothing: there are no more."""
+        ...
+
+    def cutoff(self, collection: str, seconds: float) -> int:
+        """The newest generation that is older."""
+        ...
+
+    def unused(self, limit: int) -> tuple[list[str], bool]:
+        """The blobs to remove, before the commit, of some that rows which are gone have named; and
+        whether there were any to look at. Until the commit nobody begins to name a blob."""
+        ...
+
+    def strays(self, names: Sequence[str]) -> list[str]:
+        """As `unused`, of these blobs."""
+        ...
+
+    def loose_vectors(self, limit: int) -> Removed:
+        """Some vectors of chunks that have no row."""
+        ...
+
+    def due(self, seconds: float) -> tuple[Removed, set[str]]:
+        """What there is to remove now, the blobs by name."""
+        ...
+
+
 class UnitOfWork(Protocol):
     """One transaction. Leaving the block without `commit()` rolls back."""
 
@@ -845,6 +925,7 @@ class UnitOfWork(Protocol):
     runs: Runs
     adapters: Adapters
     origins: Origins
+    purging: Purging
 
     def __enter__(self) -> Self: ...
     def __exit__(

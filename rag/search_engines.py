@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime
 from threading import Lock
 from typing import Literal
 
 from rag.domain import Embedding
 from rag.embedders import Embedders
 from rag.errors import BadSettings, EmbedderChanged, IndexUnavailable
+from rag.index.building import of_the_truth
 from rag.index.embedded import EmbeddedIndex
 from rag.index.engine import Engine
 from rag.index.fed import FedIndex
-from rag.index.snapshot import newest_name
+from rag.index.snapshot import newest, newest_name
 from rag.index.standing import Standing
+from rag.index.upkeep import HISTORY
+from rag.index.working import sweep
 from rag.indexing import Builder
 from rag.retrieve import Searched
 from rag.settings import Settings
@@ -23,6 +28,7 @@ from rag.store.unit import SqlStore
 
 log = logging.getLogger(__name__)
 
+_WAIT = 0.2  # seconds between looks at what another process makes
 _WORTH = 1_000  # rows; fewer are read from the database in less than half a second
 
 
@@ -155,6 +161,43 @@ def forget(embedding: str, settings: Settings, store: SqlStore, engine: Engine |
     if engine is not None:
         FedIndex(store, embedding, 0, engine, store.alone).forget()
     shutil.rmtree(settings.index_folder / embedding, ignore_errors=True)
+
+
+def leave_out(
+    embedding: Embedding, documents: Collection[str], until: int, store: SqlStore, engine: Engine
+) -> int:
+    """Have an engine remove for good the rows of deleted documents, and those that ended up to
+    `until`; how many. Raises IndexUnavailable, Corrupt."""
+    fed = FedIndex(store, embedding.id, embedding.dimension or 0, engine, store.alone)
+    try:
+        return fed.leave_out(documents, until)
+    except EmbedderChanged:
+        return 0  # it is not read any more, or not yet: all of it goes, or is fed as it is then
+
+
+def compact_snapshots(embedding: Embedding, settings: Settings, store: SqlStore) -> bool:
+    """Where the newest snapshot holds rows that were purged: make one without them, and have every
+    process leave the old one. Whether there was need. Raises IndexUnavailable."""
+    folder, dimension = settings.index_folder / embedding.id, embedding.dimension or 0
+    if not newest_name(folder):
+        return False
+    floor, make = 0, Builder(settings.database, embedding.id, folder, dimension)
+    with store() as work:
+        settled = work.chunks.settled(embedding.id, datetime.now(UTC) - HISTORY)
+    needed = False
+    while True:
+        snapshot = newest(folder, embedding.id, dimension)
+        if snapshot is not None:
+            if of_the_truth(store, snapshot.manifest):
+                break
+            floor = snapshot.manifest.floor
+        needed = True
+        make(max(floor, settled))
+        if newest_name(folder) == ("" if snapshot is None else snapshot.folder.name):
+            time.sleep(_WAIT)  # another process is at it
+    if needed:
+        sweep(folder, used=True)
+    return needed
 
 
 def sweep_snapshots(settings: Settings, store: SqlStore) -> None:

@@ -80,6 +80,8 @@ class Settings(BaseSettings):
     embedder: str = "all-minilm-l6-v2"
     embedders: tuple[str, ...] = ()  # further ones, pulled names or folders
     old_vectors_seconds: float = Field(7 * 86_400.0, ge=0)
+    replaced_seconds: float = Field(30 * 86_400.0, ge=600)
+    purge_seconds: float = Field(3_600.0, ge=0)
     package_index: str | None = None  # None: pip's own configuration
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"

@@ -91,6 +91,10 @@ MEANING = {
     "folders of sentence-transformers",
     "old_vectors_seconds": "how long the vectors of an embedder that was replaced are kept, for "
     "going back to it",
+    "replaced_seconds": "how long a purge leaves versions that were replaced; those that a kept "
+    "answer rests on stay longer",
+    "purge_seconds": "how often the scheduler removes for good what is deleted, and what was "
+    "replaced long ago; 0: only `attest purge` does",
     "package_index": "where `attest models pull` fetches from; default: pip's own configuration",
     "device": "where the models run; `auto` takes a GPU when there is one",
     "dtype": "precision of the generator; `auto`: bfloat16 where the device is good at it",

@@ -97,6 +97,8 @@ class Bringer:
                 bulk=True,
             )
             work.origins.put(self._origin.id, replace(item, document=job.document))
+            if not self._attest.blobs.has(sha256):  # a purge was quicker
+                self._attest.blobs.put(content.data)
             work.commit()
         send(self._queue, job)
         return "new" if before is None or not before.sha256 else "changed"

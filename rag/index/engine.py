@@ -91,6 +91,12 @@ class Engine(Protocol):
         """How many a build holds, ended ones with them; 0 of one that is gone."""
         ...
 
+    def leave_out(self, collection: str, build: str, documents: Collection[str], until: int) -> int:
+        """Remove for good the ended rows of these documents, and every row that died up to `until`;
+        how many. What is left is found as before. Done again it goes on where it was. Not beside
+        `apply`. Raises BuildGone."""
+        ...
+
     def forget(self, collection: str) -> None:
         """Remove every build of the collection, unfinished ones too, and what was recorded (that
         first)."""

@@ -8,7 +8,7 @@ newer than the engine has recorded, so what a killed feeder left half done is ne
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from time import monotonic
@@ -82,6 +82,22 @@ class FedIndex:
         with self._one_feeder():
             self._engine.forget(self._collection)
             self._held = NONE_HELD
+
+    def leave_out(self, documents: Collection[str], until: int) -> int:
+        """Have the engine remove for good the rows of these documents, which are deleted, and all
+        that died up to `until`; how many there were. Questions go on beside it. The rows may still
+        be in the store: if they are fed again before they leave it, they stay until the next
+        call. Raises IndexUnavailable, Corrupt."""
+        with self._one_feeder() as still_alone:
+            held = self._engine.held(self._collection)
+            if not held.build:
+                return 0
+            held = self._feed(still_alone)  # what ends after it was removed would be missed
+            still_alone()
+            try:
+                return self._engine.leave_out(self._collection, held.build, documents, until)
+            except BuildGone:
+                return 0  # wiped meanwhile, and fed again from what the store has then
 
     def rebuild(self, progress: Callable[[int], None]) -> int:
         """Remove everything and feed it again, before anybody else can; `progress` gets each

@@ -6,6 +6,7 @@ every node without our help; the dense leg is exact, or a graph where a scan is 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -23,6 +24,7 @@ from rag.index.engine import NONE_HELD, BuildGone, Found, Held
 from rag.index.labels import label
 from rag.index.milvus_line import MilvusLine
 from rag.index.milvus_schema import (
+    LIVE,
     STORED,
     Dense,
     entity,
@@ -137,6 +139,35 @@ class MilvusEngine:
             return 0
         return int(counted[0]["count(*)"])
 
+    def leave_out(self, collection: str, build: str, documents: Collection[str], until: int) -> int:
+        """Milvus hides the rows at once, and its compaction, which is asked for, takes them off the
+        disk once its own retention is over."""
+        name, removed = _rows(collection, build), 0
+        named = sorted(label(document) for document in documents)
+        wanted = [f"died <= {until}"]
+        for at in range(0, len(named), _BATCH):
+            wanted.append(f"died < {LIVE} and document in {json.dumps(named[at : at + _BATCH])}")
+        for rows in wanted:
+            removed += self._delete(name, rows)
+        if removed:
+            self._line.ask(name, lambda client: client.compact(name, timeout=self._line.seconds))
+        return removed
+
+    def _delete(self, name: str, rows: str) -> int:
+        """Page by page, since a request that removes by an expression does not say how many."""
+        removed, seconds = 0, self._line.seconds
+
+        def page(client: MilvusClient) -> list[int]:
+            found = client.query(
+                name, filter=rows, output_fields=["row"], limit=_BATCH, timeout=seconds
+            )
+            return [each["row"] for each in found]
+
+        while ids := self._line.ask(name, page):
+            self._line.ask(name, partial(_remove, name, ids, seconds))
+            removed += len(ids)
+        return removed
+
     def forget(self, collection: str) -> None:
         self._drop({label(collection)})
 
@@ -208,6 +239,10 @@ class MilvusEngine:
         )[0]
         found = (Found(hit["row"], hit["entity"]["chunk"], search.score(hit)) for hit in hits)
         return sorted(found, key=lambda each: (-each.score, each.row))
+
+
+def _remove(name: str, ids: list[int], seconds: float, client: MilvusClient) -> None:
+    client.delete(name, ids=ids, timeout=seconds)
 
 
 def _rows(collection: str, build: str) -> str:

@@ -15,6 +15,7 @@ from rag.errors import BadInput
 from rag.store.access import change_access
 from rag.store.checked import checked_groups, checked_metadata, checked_name
 from rag.store.generations import locked
+from rag.store.holding import name_blobs
 from rag.store.jobs import WAITING
 from rag.store.tables import CollectionRow, DocumentRow, JobRow, VersionRow
 from rag.store.transaction import Transaction
@@ -40,6 +41,7 @@ def accept(tx: Transaction, collection: str, upload: Upload) -> JobRow:
     _check(upload)
     session = tx.write()
     owner = locked(session, collection)
+    name_blobs(session)
     document = _document(session, collection, upload.name)
     if document is None:
         return _queued(tx, _new_document(tx, collection, upload), upload)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from typing import Any
+
+from sqlalchemy import insert, select
 
 from rag.domain import Answer, Citation, Passage, Replay, Usage, Verdict
 from rag.errors import UnknownAnswer
-from rag.store.tables import AnswerRow
+from rag.store.tables import AnswerRow, AnswerSourceRow
 from rag.store.transaction import Transaction
 from rag.wire import from_json, to_json
 
@@ -36,18 +38,38 @@ class SqlAnswers:
             )
         )
         session.flush()
+        if rests_on := sources(answer):
+            session.execute(insert(AnswerSourceRow), rests_on)
 
     def get(self, id: str) -> Answer:
         row = self._tx.read().scalar(select(AnswerRow).where(AnswerRow.id == id))
         if row is None:
             raise UnknownAnswer(f"there is no answer {id!r:.100}")
+        if row.erased is not None:
+            raise UnknownAnswer(
+                f"answer {id} was erased on {row.erased:%Y-%m-%d} with a document it rested on"
+            )
         return _noun(row)
 
     def recent(self, collection: str, user: str, limit: int) -> list[Answer]:
         """The user's own, newest first."""
-        query = select(AnswerRow).where(AnswerRow.collection == collection, AnswerRow.user == user)
+        query = select(AnswerRow).where(
+            AnswerRow.collection == collection,
+            AnswerRow.user == user,
+            AnswerRow.erased.is_(None),
+        )
         rows = self._tx.read().scalars(query.order_by(AnswerRow.number.desc()).limit(limit))
         return [_noun(row) for row in rows]
+
+
+def sources(answer: Answer) -> list[dict[str, Any]]:
+    """The rows of `answer_sources` of an answer."""
+    shared = {"answer": answer.id, "generation": answer.replay.generation}
+    given = {(passage.chunk.id, passage.document) for passage in answer.passages}
+    named = {("", copy.document) for passage in answer.passages for copy in passage.also}
+    return [
+        shared | {"chunk": chunk, "document": document} for chunk, document in sorted(given | named)
+    ]
 
 
 def _noun(row: AnswerRow) -> Answer:

@@ -30,7 +30,9 @@ class FolderBlobs:
         sha256 = hashlib.sha256(data).hexdigest()
         target = self._file(sha256)
         with _translated(target):
-            if not _holds(target, sha256):
+            if _holds(target, sha256):
+                os.utime(target)  # as `untouched` sees it
+            else:
                 self._write(target, data)
         return sha256
 
@@ -52,6 +54,19 @@ class FolderBlobs:
         target = self._file(sha256)
         with _translated(target):
             return target.is_file()
+
+    def size(self, sha256: str) -> int:
+        target = self._file(sha256)
+        with _translated(target), suppress(FileNotFoundError):
+            return target.stat().st_size
+        return 0
+
+    def untouched(self, seconds: float) -> Iterator[str]:
+        before = time.time() - seconds
+        for sha256 in self.all():
+            with suppress(FileNotFoundError):
+                if self._file(sha256).stat().st_mtime < before:
+                    yield sha256
 
     def delete(self, sha256: str) -> None:
         target = self._file(sha256)

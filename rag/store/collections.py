@@ -11,6 +11,7 @@ from rag.domain import Collection, EmbeddingState, MetadataValue, Right
 from rag.errors import Conflict, UnknownCollection
 from rag.store.checked import checked_groups, checked_metadata, checked_name
 from rag.store.generations import locked
+from rag.store.holding import note_unused
 from rag.store.showing import shown_of
 from rag.store.tables import (
     AnswerRow,
@@ -93,6 +94,9 @@ class SqlCollections:
         session = self._tx.write()
         locked(session, id)
         self._tx.ended.update(shown_of(session, ChunkRow.collection == id))
+        names = (VersionRow.sha256, VersionRow.text_blob, VersionRow.layout_blob, JobRow.sha256)
+        for name in names:
+            note_unused(session, session.scalars(select(name).where(name.class_.collection == id)))
         versions = select(VersionRow.id).where(VersionRow.collection == id)
         session.execute(delete(BlocksRow).where(BlocksRow.version.in_(versions)))
         chunks = select(ChunkRow.chunk).where(ChunkRow.collection == id)

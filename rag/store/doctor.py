@@ -6,15 +6,17 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from itertools import islice
+from typing import Final, Literal
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from rag.domain import EmbeddingState, JobState
 from rag.errors import Corrupt, NotFound
 from rag.ports import Blobs
 from rag.store.audit import SqlAudit
+from rag.store.holding import unnamed
 from rag.store.jobs import WAITING
 from rag.store.tables import (
     BlocksRow,
@@ -31,6 +33,8 @@ from rag.store.transaction import Clock, Transaction
 from rag.store.unit import SqlStore
 
 Severity = Literal["error", "warning"]
+
+_PURGED_WITHIN: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,7 @@ def examine(
         session = tx.read()
         found = [
             *_blobs(session, blobs, read_blobs),
+            *_unpurged(session, blobs, tx, read_blobs),
             *_versions(session),
             *_chunks(session),
             *_vectors(session),
@@ -99,6 +104,37 @@ def _blob(blobs: Blobs, sha256: str, what: str, read: bool) -> Iterator[Finding]
     elif blobs.has(sha256):
         return
     yield Finding("blob_missing", sha256, f"the {what} is not stored; restore a backup")
+
+
+def _unpurged(session: Session, blobs: Blobs, tx: Transaction, read: bool) -> Iterator[Finding]:
+    """What is deleted must be gone for good after a while, and nothing may be left of it."""
+    before = tx.now() - _PURGED_WITHIN
+    old = (
+        select(DocumentRow.id)
+        .join(
+            GenerationRow,
+            and_(
+                GenerationRow.collection == DocumentRow.collection,
+                GenerationRow.number == DocumentRow.gone,
+            ),
+        )
+        .where(GenerationRow.at < before)
+    )
+    for id in session.scalars(old):
+        message = "was deleted more than a day ago and is still stored; run attest purge"
+        yield Finding("deleted_not_purged", id, message, "warning")
+    held = exists().where(ChunkRow.chunk == VectorRow.chunk)
+    loose = select(VectorRow.embedding, func.count()).where(~held).group_by(VectorRow.embedding)
+    for id, n in session.execute(loose):
+        message = f"{n} vectors belong to no chunk; run attest purge"
+        yield Finding("vector_orphan", id, message, "warning")
+    if read:
+        strays, names = 0, blobs.untouched(_PURGED_WITHIN.total_seconds())
+        while some := list(islice(names, 10_000)):
+            strays += len(unnamed(session, some))
+        if strays:
+            message = f"{strays} blobs are named by nothing; run attest purge"
+            yield Finding("blob_orphan", "", message, "warning")
 
 
 def _versions(session: Session) -> Iterator[Finding]:

@@ -76,7 +76,10 @@ class SqlDocuments:
     def version(self, id: str) -> Version:
         row = self._tx.read().scalar(select(VersionRow).where(VersionRow.id == id))
         if row is None:
-            raise UnknownDocument(f"there is no version {id!r:.100}")
+            raise UnknownDocument(
+                f"there is no version {id!r:.100}; if there was one, it was replaced or deleted, "
+                "and is purged by now"
+            )
         return _version_noun(row)
 
     def versions(self, document: str) -> list[Version]:

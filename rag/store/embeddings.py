@@ -162,7 +162,10 @@ class SqlEmbeddings:
         row = self._held(session, id, worker)
         if vectors.shape != (len(chunks), row.dimension):
             raise Corrupt(f"{len(chunks)} chunks came with vectors of shape {vectors.shape}")
-        rows = vector_rows(id, [each.chunk for each in chunks], vectors)
+        query = select(ChunkRow.row).where(ChunkRow.row.in_([each.row for each in chunks]))
+        there = set(session.scalars(query))  # the others were purged meanwhile
+        kept = [at for at, each in enumerate(chunks) if each.row in there]
+        rows = vector_rows(id, [chunks[at].chunk for at in kept], vectors[kept])
         while batch := list(islice(rows, _BATCH)):
             session.execute(insert(VECTORS), batch)
         row.after = max(each.row for each in chunks)

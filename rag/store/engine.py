@@ -25,6 +25,8 @@ from rag.store.translate import listen
 
 WRITING = "attest_writing"  # execution option that turns BEGIN into BEGIN IMMEDIATE
 
+UNBOUND = "attest_unbound"  # execution option: no transaction, for statements that allow none
+
 _engines: WeakSet[Engine] = WeakSet()
 
 
@@ -88,11 +90,15 @@ def _prepare_sqlite(engine: Engine, foreign_keys: bool, busy_seconds: float) -> 
         connection.execute(f"PRAGMA busy_timeout = {int(busy_seconds * 1000)}")
         _write_ahead(connection, busy_seconds)
         connection.execute("PRAGMA synchronous = FULL")  # an accepted upload survives power loss
+        connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten (ERASED)
         connection.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        writing = connection.get_execution_options().get(WRITING, False)
+        options = connection.get_execution_options()
+        if options.get(UNBOUND, False):
+            return
+        writing = options.get(WRITING, False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
 

@@ -20,6 +20,7 @@ from rag.ports import Publication
 from rag.prompt import shown_text
 from rag.store.access import end_live
 from rag.store.generations import locked, next_generations
+from rag.store.holding import name_blobs
 from rag.store.jobs import held_by, held_jobs
 from rag.store.members import take_members
 from rag.store.spaces import current_of
@@ -70,6 +71,7 @@ def publish_all(
             "deleted"
         )
     owner = locked(session, collection)  # first the collection, then the jobs: no deadlock
+    name_blobs(session)
     rows = held_jobs(session, publications)
     found = {row.id: row.generation for row in rows if row.state == JobState.DONE}
     held = [row for row in rows if held_by(row, worker)]

@@ -353,6 +353,34 @@ class AnswerRow(Base):
     replay: Mapped[dict[str, Any]] = mapped_column(Json)
     usage: Mapped[dict[str, int] | None] = mapped_column(Json)  # NULL: not counted
     created: Mapped[datetime] = mapped_column(Instant)
+    erased: Mapped[datetime | None] = mapped_column(Instant)  # its words went with a document
+
+
+class AnswerSourceRow(Base):
+    """What an answer rests on: a chunk it was given, at the generation it was asked at. `chunk` is
+    "" for a document that it only names, as one that says the same."""
+
+    __tablename__ = "answer_sources"
+    __table_args__ = (
+        Index("ix_answer_sources_chunk", "chunk"),
+        Index("ix_answer_sources_document", "document"),
+    )
+
+    answer: Mapped[str] = mapped_column(
+        Id, ForeignKey("answers.id", ondelete="CASCADE"), primary_key=True
+    )
+    chunk: Mapped[str] = mapped_column(Id, primary_key=True)
+    document: Mapped[str] = mapped_column(Id, primary_key=True)
+    generation: Mapped[int] = mapped_column(BigInteger)
+
+
+class UnusedBlobRow(Base):
+    """A blob that a row which is gone has used; whether another still does is asked before its
+    bytes go."""
+
+    __tablename__ = "unused_blobs"
+
+    sha256: Mapped[str] = mapped_column(Sha256, primary_key=True)
 
 
 class UserRow(Base):

@@ -22,6 +22,7 @@ from rag.ports import (
     KVBlocks,
     Opinions,
     Origins,
+    Purging,
     Runs,
 )
 from rag.store.accounts import SqlAccounts
@@ -37,6 +38,7 @@ from rag.store.engine import make_engine
 from rag.store.feedback import SqlFeedback
 from rag.store.jobs import SqlJobs
 from rag.store.origins import SqlOrigins
+from rag.store.purging import SqlPurging
 from rag.store.runs import SqlRuns
 from rag.store.transaction import Clock, Transaction
 
@@ -67,6 +69,7 @@ class SqlUnitOfWork:
         self.runs: Runs = SqlRuns(self._tx)
         self.adapters: Adapters = SqlAdapters(self._tx)
         self.origins: Origins = SqlOrigins(self._tx)
+        self.purging: Purging = SqlPurging(self._tx)
 
     def __enter__(self) -> Self:
         return self

@@ -55,6 +55,35 @@ def test_what_a_killed_feeder_left_half_done_is_not_seen(fed: Fed) -> None:
     assert fed.engine.rows(truth.collection, held.build) == 4
 
 
+def test_what_is_left_out_is_found_no_more_and_all_else_as_if_it_never_was(fed: Fed) -> None:
+    """Rows of a deleted document and rows that ended long ago: of statistics too, in windows of
+    several rows, and again after more was fed."""
+    truth = Truth()
+    texts = ["invoice paid", "invoice late fee", "invoice invoice", "rare fee", "fee", "paid"]
+    truth.commit([New(text, document=f"d{at % 3}") for at, text in enumerate(texts)])
+    truth.commit([New("invoice rare", document="d9")], ended=[0])
+    truth.commit([New("late", document="d9")], ended=[1, 4])  # 1 and 4 are of document d1
+    index = fed.index(truth)
+    index.catch_up()
+    build = fed.engine.held(truth.collection).build
+    before = seen(index, 3)
+    assert index.leave_out(["d1"], 2) == 3
+    assert index.leave_out(["d1"], 2) == 0
+    assert fed.engine.rows(truth.collection, build) == 5
+    assert seen(index, 3) == before
+    truth.commit([New("invoice fee")], ended=[2])
+    assert index.catch_up() == 4
+    anew = Truth()
+    anew.restore(truth)
+    anew.rows = [row for at, row in enumerate(truth.rows) if at not in (0, 1, 4)]
+    other = fed.index(anew)
+    for query in ("invoice", "fee late", "rare paid"):
+        wanted = Filter(4, EVERYBODY)
+        expected = [(hit.chunk, round(hit.score, 5)) for hit in other.lexical(query, wanted, 9)]
+        found = [(hit.chunk, round(hit.score, 5)) for hit in index.lexical(query, wanted, 9)]
+        assert sorted(found) == sorted(expected)
+
+
 def test_a_first_feed_that_was_killed_leaves_nothing_behind(fed: Fed) -> None:
     truth = Truth()
     truth.commit([New("invoice")])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 
+from rag.domain import Answer, Elsewhere, Filter, Replay, Sampling, Verdict, chunk_id
 from rag.errors import BadSettings, Conflict, StoreUnavailable
 from rag.store.engine import WRITING, make_engine
 from rag.store.migrate import current, downgrade, head, upgrade
@@ -76,6 +79,48 @@ def test_vectors_move_to_a_table_of_their_own_and_back(databases: Databases) -> 
         ]
         assert np.array_equal([r.vector for r in again.born], [r.vector for r in before.born])
         assert work.collections.get(into).embedder == EMBEDDER
+    store.close()
+
+
+def test_what_answers_rest_on_is_listed_by_the_upgrade(databases: Databases) -> None:
+    """And answers that were emptied go with the way back, where nothing would say so of them."""
+    url = databases.empty()
+    upgrade(url)
+    store = open_store(url)
+    into = collection(store)
+    documents = [ingest(store, into, name, [name])[0].document for name in ("a.md", "b.md")]
+    for document, id in zip(documents, ("first", "second"), strict=True):
+        with store() as work:
+            [version] = work.documents.versions(document)
+            chunk = chunk_id(version.id, 0, 4)
+            [passage] = work.chunks.passages(into, [chunk], Filter(2, frozenset({"local"})))
+            passage = replace(passage, also=(Elsewhere("copy", "c.md", "chunk"),))
+            replay = Replay(2, "m", "a", "p", Sampling(), (chunk,), {})
+            work.answers.add(
+                Answer(
+                    id, into, "q", "t", Verdict.ANSWERED, 1.0, (), (passage,), {}, replay, "ann",
+                    datetime(2026, 1, 1, tzinfo=UTC),
+                )
+            )  # fmt: skip
+            work.commit()
+    with store() as work:
+        work.documents.delete(documents[1])
+        work.commit()
+    with store() as work:
+        assert work.purging.answers(9) == 1
+        work.commit()
+    listed = "SELECT answer, chunk, document, generation FROM answer_sources ORDER BY chunk"
+    with store.engine.connect() as connection:
+        before = [tuple(row) for row in connection.execute(text(listed))]
+    store.close()
+    assert [row[2] for row in before] == ["copy", documents[0]]
+    downgrade(url, "0008")
+    upgrade(url)
+    store = open_store(url)
+    with store.engine.connect() as connection:
+        assert [tuple(row) for row in connection.execute(text(listed))] == before
+    with store() as work:
+        assert [answer.id for answer in work.answers.recent(into, "ann", 9)] == ["first"]
     store.close()
 
 

@@ -17,6 +17,7 @@ from rag.errors import BadSettings, IndexUnavailable
 from rag.index.engine import NONE_HELD, BuildGone, Found, Held
 from rag.index.postgresql import dense, lexical
 from rag.index.postgresql.feeding import feed
+from rag.index.postgresql.leaving import leave_out
 from rag.index.postgresql.node import Connection, Node
 from rag.index.postgresql.schema import Schema, State, named
 from rag.index.postgresql.tending import due, tend
@@ -109,6 +110,10 @@ class PostgresqlEngine:
     def rows(self, collection: str, build: str) -> int:
         states = self._each(lambda node: node.newest(Schema.of(collection).state))
         return sum(state.rows for state in states if state and state.held.build == build)
+
+    def leave_out(self, collection: str, build: str, documents: Collection[str], until: int) -> int:
+        schema = Schema.of(collection)
+        return sum(self._each(lambda node: leave_out(node, schema, build, documents, until)))
 
     def forget(self, collection: str) -> None:
         self._drop(Schema.of(collection))
