@@ -32,6 +32,13 @@ def choose_dtype(wanted: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if fast else torch.float32
 
 
+def processor(device: torch.device) -> str:
+    """What computes: a GPU by its name, a CPU by the widest instructions that are used of it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return str(torch.backends.cpu.get_cpu_capability())
+
+
 def give_back_memory() -> None:
     """Have the C library return what was freed to the system: loading weights frees as much as it
     keeps. Does nothing where that library is not glibc."""

@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from time import perf_counter
 from typing import Protocol, TypeVar
 
 import torch
 
+from models.block_file import Precision
 from models.block_key import BlockKey
 from models.blocks import KVBlock, encode_blocks, join, mark
 from models.checkpoint import Checkpoint
@@ -26,7 +28,7 @@ from models.engine.reader import Reader, make_reader
 from models.engine.request import Answer, Passage, Request
 from models.engine.weights import merged, pack, packs
 from models.errors import Busy, EngineStopped
-from models.hardware import give_back_memory
+from models.hardware import give_back_memory, processor
 from models.lora import Adapter
 from models.piece import Piece
 
@@ -37,9 +39,12 @@ _LOOK = 0.1  # seconds between two looks whether idle work is still wanted
 
 
 class Blocks(Protocol):
-    """Where KV blocks are kept. `put` returns the block as `get` will from now on, and so does
-    `rounded`, which keeps nothing; `lacks` and `add` are for blocks ahead of use."""
+    """Where KV blocks are kept, in which precision. `put` returns the block as `get` will from now
+    on, and so does `rounded`, which keeps nothing; `lacks` and `add` are for blocks ahead of use.
+    """
 
+    @property
+    def precision(self) -> Precision: ...
     def get(self, key: BlockKey) -> KVBlock | None: ...
     def put(self, key: BlockKey, block: KVBlock) -> KVBlock: ...
     def rounded(self, block: KVBlock) -> KVBlock: ...
@@ -142,6 +147,18 @@ class Engine:
         """Which weights answer, in which precision."""
         precision = str(self._model.dtype).removeprefix("torch.")
         return f"{self.checkpoint.identity}/{precision}"
+
+    @property
+    def arithmetic(self) -> dict[str, str | int | float | bool]:
+        """What moves the last digit of a logit beside the weights: sums in another order, blocks in
+        another precision, another code."""
+        return {
+            "attest": version("attest-rag"),
+            "torch": torch.__version__,
+            "processor": processor(self._model.device),
+            "threads": torch.get_num_threads(),
+            "kv_precision": self.blocks.precision,
+        }
 
     def reader(
         self, adapter: Adapter | None, name: str, prefix: Sequence[int], merge: bool = False
