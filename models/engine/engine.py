@@ -24,7 +24,7 @@ from models.checkpoint import Checkpoint
 from models.engine.few import Few, can_be_fused
 from models.engine.pool import CachePool
 from models.engine.ragged import Ragged
-from models.engine.reader import Reader, make_reader
+from models.engine.reader import Reader, make_reader, reads_passages
 from models.engine.request import Answer, Passage, Request
 from models.engine.weights import merged, pack, packs
 from models.errors import Busy, EngineStopped
@@ -172,6 +172,8 @@ class Engine:
                 return make_reader(self._model, self.identity, None, name, prefix, None, None)
             own = merged(self.checkpoint, adapter, name) if merge else None
             lora = None if self._few is None else self._few.lora(adapter)
+            if packs(self._model) and (own is None or reads_passages(adapter)):
+                adapter.pack()
             give_back_memory()
             return make_reader(self._model, self.identity, adapter, name, prefix, own, lora)
 
