@@ -82,6 +82,10 @@ class BlockStore:
         self._lock = RLock()
         self._open()
 
+    @property
+    def precision(self) -> Precision:
+        return self._precision
+
     def get(self, key: BlockKey) -> KVBlock | None:
         """None when it must be computed; then `put` it."""
         place = key.place

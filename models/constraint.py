@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from models.prepared import Prepared, Tensors
+from models.sampling import FORBIDDEN
 from models.tokenizer import Tokenizer
 
 _ENDS_SENTENCE = re.compile(r"[.!?…][\"'”’)]*$")
@@ -29,7 +30,9 @@ def sentence_ends(text: str) -> bool:
 
 
 class Vocabulary:
-    """What the constraint needs to know of a tokenizer's tokens, each (size,) but `end`."""
+    """What the constraint needs to know of a tokenizer's tokens, as what is added to the logits,
+    (size,) float32: 0 where a token is allowed and -inf where it is not. `plain` allows what stands
+    within a sentence, `no_start` what begins none, `nothing` no token at all."""
 
     def __init__(
         self,
@@ -42,10 +45,16 @@ class Vocabulary:
         made_of = f"{identity}\n{size}\n{_STARTS_SENTENCE.pattern}"
         kept = prepared or Prepared()
         found = kept.tensors("vocabulary", made_of, lambda: _sorts(tokenizer, size))
-        self.bracket, self.starts_sentence = found["bracket"], found["starts_sentence"]
-        self.blank, self.control = found["blank"], found["control"]
         self.end = torch.tensor(sorted(tokenizer.end))
-        self.control[self.end] = False
+        found["control"][self.end] = False
+        self.nothing = torch.full((size,), FORBIDDEN)
+        self.plain = _forbidding(found["bracket"] | found["control"])
+        self.no_start = _forbidding(found["starts_sentence"])
+        self.no_blank = _forbidding(found["blank"])
+
+
+def _forbidding(tokens: Tensor) -> Tensor:
+    return torch.zeros(tokens.shape).masked_fill_(tokens, FORBIDDEN)
 
 
 def _sorts(tokenizer: Tokenizer, size: int) -> Tensors:
@@ -80,10 +89,10 @@ class CitationConstraint:
 
     def mask(self, logits: Tensor) -> Tensor:
         """A copy of `logits` (vocabulary,) with -inf where a token is not allowed."""
-        allowed = self._allowed().to(logits.device)
-        return logits.masked_fill(~allowed, float("-inf"))
+        return logits + self._forbidden().to(logits.device)
 
-    def _allowed(self) -> Tensor:
+    def _forbidden(self) -> Tensor:
+        """(vocabulary,): 0 where a token is allowed, else -inf."""
         v = self._vocabulary
         if self._open:
             return self._only(self._next_of_markers(self._open))
@@ -91,22 +100,21 @@ class CitationConstraint:
             return self._only(v.end.tolist())
         if self.closing and self._sentence:
             return self._only(self._next_of_markers(()))
-        allowed = ~(v.bracket | v.control)
+        forbidden = v.plain.clone()
         begins = bool(self._sentence) or self._marked
         if begins and self._markers:
-            allowed[self._next_of_markers(())] = True
-        allowed[v.end] = self._marked or self.refused
+            forbidden[self._next_of_markers(())] = 0
         if not self._ids or self._marked:
-            allowed &= ~v.blank
-            allowed[v.end] = self._marked or self.refused
+            forbidden += v.no_blank
+        forbidden[v.end] = 0 if self._marked or self.refused else FORBIDDEN
         if self._sentence and sentence_ends(self._tokenizer.decode(self._sentence)):
-            allowed &= ~v.starts_sentence
-        return allowed
+            forbidden += v.no_start
+        return forbidden
 
     def _only(self, ids: Sequence[int]) -> Tensor:
-        allowed = torch.zeros_like(self._vocabulary.bracket)
-        allowed[list(ids)] = True
-        return allowed
+        forbidden = self._vocabulary.nothing.clone()
+        forbidden[list(ids)] = 0
+        return forbidden
 
     def _next_of_markers(self, begun: tuple[int, ...]) -> list[int]:
         n = len(begun)

@@ -106,6 +106,10 @@ class CopyGenerator:
         return "fake-1"
 
     @property
+    def computed(self) -> dict[str, str | int | float | bool]:
+        return {}
+
+    @property
     def refusal(self) -> str:
         return self._refusal
 

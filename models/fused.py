@@ -1,8 +1,9 @@
 """What takes longer to begin than to do, compiled. `forward` is one pass of a few tokens through
 the whole decoder, which `Transformer` does in some six hundred small operations: weights are int8
-with a scale a row, sums float32, keys and values bfloat16. `norm`, `rotate` and `gate` are what
-stands between the products of longer passes; `place` joins KV blocks. Knows the same things as
-`Transformer`, and is checked against it.
+with a scale a row, what they multiply int16 with a unit a row (rounded some 256 times finer than
+the weights are), sums of products exact, keys and values bfloat16. `norm`, `rotate` and `gate` are
+what stands between the products of longer passes; `place` joins KV blocks. Knows the same things
+as `Transformer`, and is checked against it.
 """
 
 from __future__ import annotations
@@ -14,19 +15,23 @@ import numpy as np
 from numba import get_num_threads, njit, prange
 
 from models.simd import (
+    ROWS,
+    WIDTH,
     as_float,
     bfloat16_add,
     bfloat16_dot,
+    bfloat16_mix2,
+    bfloat16_mix4,
     from_bfloat16,
-    int8_dot1,
-    int8_dot2,
-    int8_dot3,
-    int8_dot4,
+    int8_dots1,
+    int8_dots2,
+    int8_dots4,
     store_bits16,
     to_bfloat16,
 )
 
 SPLITS = 2  # parts that the keys of one head are cut into, so that both of two cores get some
+_MOST = (2**31 - 1) // 127  # that a row's whole numbers may sum up to
 _LOG2E = np.float32(1.4426950408889634)
 
 
@@ -59,39 +64,63 @@ def _normed(x: Any, weight: Any, eps: Any, out: Any) -> None:
 
 
 @njit(fastmath=True)
-def _row(w: Any, x: Any, n: Any, rows: Any, scale: Any, out: Any, column: Any) -> None:
-    """out[:rows, column] = x[:rows] times one row of weights at address w."""
-    at = 0
-    address = x.ctypes.data
-    while at < rows:
-        left = rows - at
-        start = address + at * n * 4
+def _levels(x: Any, out: Any, unit: Any) -> None:
+    """x as whole numbers times a unit for each row: as fine as 16 bits hold and as their sums with
+    weights of 8 bits stay below 2^31."""
+    for row in range(x.shape[0]):
+        largest, total = np.float32(1e-30), np.float32(1e-30)
+        for i in range(x.shape[1]):
+            largest = max(largest, abs(x[row, i]))
+            total += abs(x[row, i])
+        room = np.float32(_MOST - x.shape[1]) * (largest / total)
+        most = np.float32(math.floor(min(np.float32(32767), room)))
+        unit[row] = largest / most
+        inverse = most / largest
+        for i in range(x.shape[1]):
+            out[row, i] = np.int16(math.floor(x[row, i] * inverse + np.float32(0.5)))
+
+
+@njit(fastmath=True)
+def _rows(w: Any, first: Any, scale: Any, x: Any, unit: Any, out: Any) -> None:
+    """Columns first, ... first + ROWS - 1 of out = x times those rows of weights at address w."""
+    n, address, at = x.shape[1], x.ctypes.data, 0
+    w += first * n
+    while at < x.shape[0]:
+        left, start = x.shape[0] - at, address + at * n * 2
         if left >= 4:
-            a, b, c, d = int8_dot4(w, start, n, n)
-            out[at, column], out[at + 1, column] = a * scale, b * scale
-            out[at + 2, column], out[at + 3, column] = c * scale, d * scale
+            four = int8_dots4(w, start, n)
+            for row in range(ROWS):
+                for own in range(4):
+                    found = four[row * 4 + own] * unit[at + own]
+                    out[at + own, first + row] = found * scale[first + row]
             at += 4
-        elif left == 3:
-            a, b, c = int8_dot3(w, start, n, n)
-            out[at, column], out[at + 1, column] = a * scale, b * scale
-            out[at + 2, column] = c * scale
-            at += 3
-        elif left == 2:
-            a, b = int8_dot2(w, start, n, n)
-            out[at, column], out[at + 1, column] = a * scale, b * scale
+        elif left >= 2:
+            two = int8_dots2(w, start, n)
+            for row in range(ROWS):
+                for own in range(2):
+                    found = two[row * 2 + own] * unit[at + own]
+                    out[at + own, first + row] = found * scale[first + row]
             at += 2
         else:
-            out[at, column] = int8_dot1(w, start, n, n)[0] * scale
+            one = int8_dots1(w, start, n)
+            for row in range(ROWS):
+                out[at, first + row] = one[row] * unit[at] * scale[first + row]
             at += 1
 
 
 @njit(fastmath=True, parallel=True, nogil=True)
 def _product(w: Any, scale: Any, x: Any, out: Any, threads: Any) -> None:
     """out = x W^T; w (rows of W, in) int8."""
-    rows, n, address = w.shape[0], w.shape[1], w.ctypes.data
+    rows, address = w.shape[0], w.ctypes.data
+    levels = np.empty(x.shape, np.int16)
+    unit = np.empty(x.shape[0], np.float32)
+    _levels(x, levels, unit)
+    whole = rows // ROWS
     for thread in prange(threads):
-        for o in range(rows * thread // threads, rows * (thread + 1) // threads):
-            _row(address + o * n, x, n, x.shape[0], scale[o], out, o)
+        for each in range(whole * thread // threads, whole * (thread + 1) // threads):
+            _rows(address, each * ROWS, scale, levels, unit, out)
+    if rows % ROWS:
+        _rows(address, rows - ROWS, scale, levels, unit, out)
 
 
 @njit(fastmath=True)
@@ -119,13 +148,30 @@ def _kept(x: Any, row: Any, first: Any, address: Any, place: Any, capacity: Any,
 
 
 @njit(fastmath=True)
+def _mixed(weights: Any, v: Any, length: Any, width: Any, out: Any) -> None:
+    """out (width,) = the sum of `length` rows at address v, each times its weight."""
+    at = 0
+    while at < width:
+        into = out.ctypes.data + at * 4
+        if length == 0:
+            out[at : at + 2 * WIDTH] = np.float32(0)
+            at += 2 * WIDTH
+        elif width - at >= 4 * WIDTH:
+            bfloat16_mix4(weights.ctypes.data, v + at * 2, width, length, into)
+            at += 4 * WIDTH
+        else:
+            bfloat16_mix2(weights.ctypes.data, v + at * 2, width, length, into)
+            at += 2 * WIDTH
+
+
+@njit(fastmath=True)
 def _read(q: Any, k: Any, v: Any, length: Any, width: Any, scores: Any, out: Any,
           sums: Any) -> None:  # fmt: skip
     """What the query heads q (groups, width) read from `length` keys and values at addresses k and
     v, not yet divided by the sum of weights. sums (groups, 2): largest score, sum against it."""
     scale = np.float32(1) / np.float32(math.sqrt(width))
     for group in range(q.shape[0]):
-        query, address = q.ctypes.data + group * width * 4, out.ctypes.data + group * width * 4
+        query = q.ctypes.data + group * width * 4
         largest = np.float32(-1e30)
         for s in range(length):
             scores[s] = bfloat16_dot(k + s * width * 2, query, width) * scale
@@ -134,10 +180,7 @@ def _read(q: Any, k: Any, v: Any, length: Any, width: Any, scores: Any, out: Any
         for s in range(length):
             scores[s] = _exp(scores[s] - largest)
             total += scores[s]
-        for i in range(width):
-            out[group, i] = np.float32(0)
-        for s in range(length):
-            bfloat16_add(scores[s], v + s * width * 2, address, width)
+        _mixed(scores, v, length, width, out[group])
         sums[group, 0], sums[group, 1] = largest, total
 
 
@@ -344,6 +387,7 @@ def keep_compiled() -> None:
     the called one was itself found on disk when the caller was compiled, by a process that came
     after one that was killed, or beside another. That code would call address 0."""
     get_num_threads()
-    for function in (_normed, _row, _product, _rotated, _kept, _read, _joined, _attended, _adapted,
-                     _gated, _added, forward, logits, place, norm, rotate, gate):  # fmt: skip
+    for function in (_normed, _levels, _rows, _product, _rotated, _kept, _mixed, _read, _joined,
+                     _attended, _adapted, _gated, _added, forward, logits, place, norm, rotate,
+                     gate):  # fmt: skip
         function.enable_caching()

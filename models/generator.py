@@ -74,6 +74,11 @@ class TransformerGenerator:
         return VERSION
 
     @property
+    def computed(self) -> Mapping[str, str | int | float | bool]:
+        """The names are those of the settings, where one decides."""
+        return self._engine.arithmetic | {"merge_adapter": self._reader.merged is not None}
+
+    @property
     def refusal(self) -> str:
         return REFUSAL
 

@@ -27,3 +27,10 @@ def choose_dtype(wanted: str, device: torch.device) -> torch.dtype:
     present = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     fast = present and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return torch.bfloat16 if fast else torch.float32
+
+
+def processor(device: torch.device) -> str:
+    """What computes: a GPU by its name, a CPU by the widest instructions that are used of it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return str(torch.backends.cpu.get_cpu_capability())

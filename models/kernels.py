@@ -30,6 +30,12 @@ class Packed:
         y: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._packed, self._bias, "none", [], "")
         return y
 
+    def onto(self, x: Tensor, y: Tensor) -> Tensor:
+        """y (..., out) + x W^T + b, rounded once."""
+        linear = torch.ops.mkldnn._linear_pointwise.binary
+        total: Tensor = linear(x, y, self._packed, self._bias, "add")
+        return total
+
 
 class Between:
     """What stands between the products, each in one compiled pass (`models.fused`) instead of a

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from models.config import ModelConfig
 from models.errors import UnsupportedCheckpoint, WeightsCorrupt, WeightsMissing
+from models.kernels import Packed
 from models.manifest import sha256_of
 from models.projection import Projection
 from models.transformer import Transformer
@@ -66,6 +67,7 @@ class LoraDelta(nn.Module):
         self.scale, self.rank = config.scale, config.rank
         self._adapter = [adapter]  # in a list: not a submodule
         self._kept: tuple[Any, tuple[Tensor, Tensor]] | None = None
+        self._packed: tuple[Packed, Packed] | None = None
         self.dropout = nn.Dropout(config.dropout)
         self.a, self.b = nn.ParameterDict(), nn.ParameterDict()
         for name, rows in projection.parts:
@@ -79,9 +81,18 @@ class LoraDelta(nn.Module):
         """x (..., in) and the projection's own y (..., out) -> y + scale * B A x."""
         if not self._adapter[0].active:
             return y
+        if self._packed is not None:
+            down, up = self._packed
+            return up.onto(down(x), y)
         a, b = self._fused(x.dtype)
         h = self.dropout(x).flatten(0, -2) @ a
         return torch.addmm(y.flatten(0, -2), h, b).view(y.shape)
+
+    def pack(self) -> None:
+        """Multiply from now on by weights laid out for this processor, in bfloat16: small products
+        take as long to begin as to do otherwise. It can no longer be trained."""
+        a, b = self._fuse(torch.bfloat16)
+        self._packed = Packed(a.T.contiguous(), None), Packed(b.T.contiguous(), None)
 
     def _fused(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """A of all parts side by side, (in, r), and scale * B as blocks, (r, out): the parts'
@@ -120,6 +131,11 @@ class Adapter(nn.Module):
     def attach(self, model: Transformer) -> None:
         for name, projection in _projections(model):
             projection.delta = self.deltas[name] if name in self.deltas else None  # noqa: SIM401
+
+    def pack(self) -> None:
+        """See `LoraDelta.pack`; for a decoder that is packed too."""
+        for delta in self.deltas.values():
+            delta.pack()  # type: ignore[operator]
 
     @staticmethod
     def detach(model: Transformer) -> None:

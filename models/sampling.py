@@ -44,8 +44,12 @@ def generator(seed: int) -> torch.Generator:
 
 def greedy(logits: Tensor) -> Tensor:
     """The most likely token, (...,) int64. Raises ValueError when every token is forbidden."""
-    _some_allowed(logits)
-    return logits.argmax(-1)
+    if logits.device.type == "cpu":  # numpy looks at 16 at once
+        best = torch.as_tensor(logits.detach().numpy().argmax(-1))
+    else:
+        best = logits.argmax(-1)
+    _some_allowed(logits.gather(-1, best[..., None]))
+    return best
 
 
 def biased(logits: Tensor, bias: Mapping[int, float]) -> Tensor:

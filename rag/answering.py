@@ -232,7 +232,7 @@ class Answering:
         same = again.text == stored.text and [_place(c) for c in again.citations] == [
             _place(c) for c in stored.citations
         ]
-        return Replayed(stored, again, same)
+        return Replayed(stored, again, same, _changed(kept, again.replay))
 
     # --- the steps ------------------------------------------------------------------------------
 
@@ -264,6 +264,7 @@ class Answering:
             self.policy.sampling,
             tuple(p.chunk.id for p in passages),
             {**limits.as_settings(), "verifier": self.verifiers.now().identity},
+            computed=reader.computed,
         )
 
     def _read(
@@ -319,6 +320,19 @@ def _on_record(collection: Collection, answer: Answer) -> dict[str, MetadataValu
         "generation": answer.replay.generation,
         "text_sha256": hashlib.sha256(answer.text.encode()).hexdigest(),
     }
+
+
+def _changed(then: Replay, now: Replay) -> tuple[str, ...]:
+    """What computed otherwise than it does now."""
+    before, after = (
+        {"model": each.model, "prompt version": each.prompt_version, **each.computed}
+        for each in (then, now)
+    )
+    return tuple(
+        f"{name} is {after.get(name, 'not recorded')}, was {before.get(name, 'not recorded')}"
+        for name in before | after
+        if before.get(name) != after.get(name)
+    )
 
 
 def _place(citation: Citation) -> tuple[int, int, str, int, int]:

@@ -510,7 +510,8 @@ class Turn:
 class Replay:
     """All that recomputes an answer to the same text. For a question that follows on earlier ones,
     `searched` is what was looked for and `read` what the reader was asked; "" for the question
-    itself."""
+    itself. `computed` is how the reader's numbers came about; empty for answers from before it was
+    kept."""
 
     generation: int
     model: str
@@ -522,6 +523,7 @@ class Replay:
     searched: str = ""
     read: str = ""
     conditions: tuple[Condition, ...] = ()  # those the question came with
+    computed: Mapping[str, MetadataValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -600,11 +602,14 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """An answer computed again from what was stored; `same` is equality of text and citations."""
+    """An answer computed again from what was stored; `same` is equality of text and citations.
+    `changed` says, a line each, what the reader computes otherwise than it did then: where it is
+    not empty, another word need not mean that the stored answer is false."""
 
     stored: Answer
     again: Answer
     same: bool
+    changed: tuple[str, ...] = ()
 
 
 # --- explanations ------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rag.domain import Sampling
+from rag.domain import MetadataValue, Sampling
 
 BEAT = 5.0  # seconds of silence after which the engine says, by an empty line, that it is there
 
@@ -17,6 +17,7 @@ class ReaderCard:
     model: str
     adapter: str
     prompt_version: str
+    computed: Mapping[str, MetadataValue]
     refusal: str
     min_confidence: float
     confidence: Mapping[str, float]

@@ -101,6 +101,12 @@ class Generator(Protocol):
     @property
     def prompt_version(self) -> str: ...
     @property
+    def computed(self) -> Mapping[str, MetadataValue]:
+        """How its numbers come about beside that: what two answers must share to be the same to
+        the letter."""
+        ...
+
+    @property
     def refusal(self) -> str: ...
     @property
     def min_confidence(self) -> float:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
-from rag.domain import Sampling
+from rag.domain import MetadataValue, Sampling
 from rag.engine_client import LONG_REPLY, EngineClient
 from rag.engine_wire import (
     Named,
@@ -85,6 +85,10 @@ class RemoteReader:
     @property
     def prompt_version(self) -> str:
         return self._card.prompt_version
+
+    @property
+    def computed(self) -> Mapping[str, MetadataValue]:
+        return self._card.computed
 
     @property
     def refusal(self) -> str:

@@ -47,8 +47,10 @@ def _replay(client: Client, answer: Answer) -> None:
     if not st.button("Compute again", icon=":material/replay:", help="From what was stored"):
         return
     with complaints(), st.spinner("Computing the answer again…"):
-        same = client.replay(answer.id).same
-        if same:
+        found = client.replay(answer.id)
+        if found.same:
             st.success("The same words and citations came out.", icon=":material/check:")
         else:
             st.error("Something else came out than was stored.", icon=":material/error:")
+        if found.changed:
+            st.caption(f"Computed otherwise than then: {'; '.join(found.changed)}.")

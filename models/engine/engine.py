@@ -11,21 +11,24 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from time import perf_counter
 from typing import Protocol, TypeVar
 
 import torch
 
+from models.block_file import Precision
 from models.block_key import BlockKey
 from models.blocks import KVBlock, encode_blocks, join, mark
 from models.checkpoint import Checkpoint
 from models.engine.few import Few, can_be_fused
 from models.engine.pool import CachePool
 from models.engine.ragged import Ragged
-from models.engine.reader import Reader, make_reader
+from models.engine.reader import Reader, make_reader, reads_passages
 from models.engine.request import Answer, Passage, Request
 from models.engine.weights import merged, pack, packs
 from models.errors import Busy, EngineStopped
+from models.hardware import processor
 from models.lora import Adapter
 from models.memory import give_back_memory
 from models.piece import Piece
@@ -37,9 +40,12 @@ _LOOK = 0.1  # seconds between two looks whether idle work is still wanted
 
 
 class Blocks(Protocol):
-    """Where KV blocks are kept. `put` returns the block as `get` will from now on, and so does
-    `rounded`, which keeps nothing; `lacks` and `add` are for blocks ahead of use."""
+    """Where KV blocks are kept, in which precision. `put` returns the block as `get` will from now
+    on, and so does `rounded`, which keeps nothing; `lacks` and `add` are for blocks ahead of use.
+    """
 
+    @property
+    def precision(self) -> Precision: ...
     def get(self, key: BlockKey) -> KVBlock | None: ...
     def put(self, key: BlockKey, block: KVBlock) -> KVBlock: ...
     def rounded(self, block: KVBlock) -> KVBlock: ...
@@ -143,6 +149,18 @@ class Engine:
         precision = str(self._model.dtype).removeprefix("torch.")
         return f"{self.checkpoint.identity}/{precision}"
 
+    @property
+    def arithmetic(self) -> dict[str, str | int | float | bool]:
+        """What moves the last digit of a logit beside the weights: sums in another order, blocks in
+        another precision, another code."""
+        return {
+            "attest": version("attest-rag"),
+            "torch": torch.__version__,
+            "processor": processor(self._model.device),
+            "threads": torch.get_num_threads(),
+            "kv_precision": self.blocks.precision,
+        }
+
     def reader(
         self, adapter: Adapter | None, name: str, prefix: Sequence[int], merge: bool = False
     ) -> Reader:
@@ -155,6 +173,8 @@ class Engine:
                 return make_reader(self._model, self.identity, None, name, prefix, None, None)
             own = merged(self.checkpoint, adapter, name) if merge else None
             lora = None if self._few is None else self._few.lora(adapter)
+            if packs(self._model) and (own is None or reads_passages(adapter)):
+                adapter.pack()
             give_back_memory()
             return make_reader(self._model, self.identity, adapter, name, prefix, own, lora)
 

@@ -185,12 +185,14 @@ def replay(asked: argparse.Namespace, terminal: Terminal) -> int:
         "same": replayed.same,
         "stored": answer_json(replayed.stored),
         "again": answer_json(replayed.again),
+        "changed": list(replayed.changed),
     }
     if asked.attribution:
         document["attribution"] = [_attribution_json(each) for each in found]
     said = "the same text and citations" if replayed.same else "NOT the same"
     text = f"{said}\nstored: {replayed.stored.text}\nagain:  {replayed.again.text}"
-    terminal.result(document, "\n".join([text, *map(_attributed, found)]))
+    otherwise = [f"computed otherwise: {each}" for each in replayed.changed]
+    terminal.result(document, "\n".join([text, *otherwise, *map(_attributed, found)]))
     return 0 if replayed.same else 1
 
 

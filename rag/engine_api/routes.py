@@ -52,6 +52,7 @@ def reader(here: Here, collection: str | None = None, adapter: str | None = None
         found.model,
         found.adapter,
         found.prompt_version,
+        found.computed,
         found.refusal,
         found.min_confidence,
         found.confidence,

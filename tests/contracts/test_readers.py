@@ -96,6 +96,7 @@ def identities(attest: Attest) -> dict[str, Any]:
         "model": reader.model,
         "adapter": reader.adapter,
         "prompt_version": reader.prompt_version,
+        "computed": reader.computed,
         "refusal": reader.refusal,
         "min_confidence": reader.min_confidence,
         "confidence": reader.confidence,

@@ -282,6 +282,23 @@ def test_an_answer_is_replayed_by_the_adapter_that_wrote_it(
     fresh.close()
 
 
+def test_a_replay_says_what_is_computed_otherwise_than_then(attest: Attest, data: Path) -> None:
+    house(attest, "house")
+    stored = attest.answering.ask(LOCAL_USER, "house", "How long does the security review take?")
+    assert attest.answering.replay(LOCAL_USER, stored.id).changed == ()
+    old = replace(stored, id="old", replay=replace(stored.replay, computed={}))
+    with attest.store() as work:
+        work.answers.add(old)
+        work.commit()
+    said = attest.answering.replay(LOCAL_USER, "old").changed
+    assert "threads is 1, was not recorded" in said
+    other = open_attest(load_settings(data, kv_precision="exact", threads=2, min_support=0.0))
+    other.embedder = HashEmbedder()
+    said = other.answering.replay(LOCAL_USER, stored.id).changed
+    assert set(said) == {"kv_precision is exact, was int8", "threads is 2, was 1"}
+    other.close()
+
+
 def test_registered_weights_that_were_changed_are_refused(
     attest: Attest, data: Path, records: Path
 ) -> None:

@@ -35,7 +35,7 @@ def written(seed: int, markers: int, limit: int, liking: dict[str, float]) -> st
     ids: list[int] = []
     while len(ids) < limit:
         constraint.closing = len(ids) >= limit - 6
-        logits = torch.randn(len(vocabulary.bracket), generator=noise)
+        logits = torch.randn(len(vocabulary.plain), generator=noise)
         for text, bonus in liking.items():
             logits[tokenizer.encode(text)] += bonus
         logits[vocabulary.end] += 6
@@ -75,11 +75,11 @@ def test_the_refusal_needs_no_marker() -> None:
     constraint = CitationConstraint(tokenizer, vocabulary, 3, REFUSAL)
     end = next(iter(tokenizer.end))
     for token in tokenizer.encode(REFUSAL):
-        logits = constraint.mask(torch.zeros(len(vocabulary.bracket)))
+        logits = constraint.mask(torch.zeros(len(vocabulary.plain)))
         assert logits[token] == 0
         assert logits[end] == float("-inf")
         constraint.advance(token)
-    assert constraint.mask(torch.zeros(len(vocabulary.bracket)))[end] == 0
+    assert constraint.mask(torch.zeros(len(vocabulary.plain)))[end] == 0
 
 
 def test_another_sentence_waits_for_the_marker() -> None:
@@ -87,7 +87,7 @@ def test_another_sentence_waits_for_the_marker() -> None:
     constraint = CitationConstraint(tokenizer, vocabulary, 3, REFUSAL)
     for token in tokenizer.encode("Leave is 28 days."):
         constraint.advance(token)
-    logits = constraint.mask(torch.zeros(len(vocabulary.bracket)))
+    logits = constraint.mask(torch.zeros(len(vocabulary.plain)))
     (the,), (mark, *_) = tokenizer.encode(" The"), tokenizer.encode(" [1]")
     assert logits[the] == float("-inf")
     assert logits[mark] == 0

@@ -11,6 +11,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from models.checkpoint import load
+from models.engine.ahead import compiles
 from models.errors import UnsupportedCheckpoint, WeightsCorrupt, WeightsMissing
 from models.lora import ALL_TARGETS, Adapter, LoraConfig, load_adapter, save_adapter
 from models.transformer import Transformer
@@ -247,3 +248,21 @@ def test_broken_files_are_said(checkpoint: Path, tmp_path: Path, name: str) -> N
     (tmp_path / name).write_bytes(whole[: len(whole) // 2])
     with pytest.raises(WeightsCorrupt, match="cannot be read"):
         load_adapter(tmp_path, model)
+
+
+@pytest.mark.skipif(not compiles(), reason="weights are laid out where bfloat16 is multiplied")
+@pytest.mark.parametrize("targets", [ALL_TARGETS, ("q_proj", "v_proj", "down_proj")])
+def test_an_adapter_that_is_laid_out_says_the_same(
+    checkpoint: Path, targets: tuple[str, ...]
+) -> None:
+    model = ours(checkpoint).to(torch.bfloat16)
+    without = logits(model)
+    adapter = random_adapter(model, targets)
+    adapter.attach(model)
+    wanted = logits(model)
+    adapter.pack()
+    found = logits(model)
+    assert float((found - wanted).norm() / wanted.norm()) < 0.01
+    assert float((without - wanted).norm() / wanted.norm()) > 0.1
+    with adapter.switched(False):
+        assert torch.equal(logits(model), without)
