@@ -34,6 +34,7 @@ class Searcher:
     words: Words = field(default_factory=Words)
     identity: str = EMBEDDER
     max_tokens: int = 512
+    most: int | None = 10  # passages read, as a search does; None: all, as an answer does
 
     def __post_init__(self) -> None:
         self._vectors = dict(zip(self.known.questions, self.known.asked, strict=True))
@@ -58,6 +59,7 @@ class Searcher:
             fuse=partial(convex, dense_weight=0.5),
             candidates=CANDIDATES,
             words=self.words,
+            most=self.most,
         )
         had, took = time.thread_time() - had, time.perf_counter() - began
         stages = dict(found.timings)

@@ -108,6 +108,7 @@ class Choosing:
                     conditions=tuple(conditions),
                     generation=generation,
                     words=self.words,
+                    most=k or None,
                 )
             except (EmbedderChanged, UnknownCollection):
                 now = self.searched(collection.id)

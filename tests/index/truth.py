@@ -157,6 +157,7 @@ def _row(new: New, at: int, generation: int) -> Row:
         metadata=dict(new.metadata),
         text=above + new.text,
         own=len(above),
+        shown=above + new.text,
         vector=unit(new.vector),
     )
 
