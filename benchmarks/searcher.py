@@ -14,7 +14,7 @@ import psutil
 from benchmarks.collection import Real
 from rag.fuse import convex
 from rag.index.embedded import EmbeddedIndex
-from rag.index.snapshot import LISTS, SHOWN, VECTORS
+from rag.index.snapshot import LISTS, VECTORS
 from rag.ports import Vectors
 from rag.retrieve import retrieve
 from rag.store.unit import SqlStore
@@ -71,10 +71,10 @@ class Searcher:
 def memory() -> dict[str, int]:
     """MiB resident, by part: what is only this process's, what is mapped of the index's files, and
     all together."""
-    parts = dict.fromkeys(("own", "vectors", "lists", "shown", "words", "libraries"), 0)
+    parts = dict.fromkeys(("own", "vectors", "lists", "words", "libraries"), 0)
     for each in psutil.Process().memory_maps(grouped=True):
         name = Path(each.path).name
-        part = {VECTORS: "vectors", LISTS: "lists", SHOWN: "shown"}.get(name, "libraries")
+        part = {VECTORS: "vectors", LISTS: "lists"}.get(name, "libraries")
         if not each.path.startswith("/") or name.endswith("(deleted)"):
             part = "own"
         elif "working-" in each.path:

@@ -185,14 +185,15 @@ class Lying(Other):
         return super().dense(vector, replace(filter, groups=frozenset({"board"})), k)
 
 
+@pytest.mark.parametrize("most", [None, 2])
 @pytest.mark.parametrize("leg", list(Leg))
 def test_what_an_index_returns_by_mistake_does_not_crowd_out_the_rest(
-    library: Library, leg: Leg
+    library: Library, leg: Leg, most: int | None
 ) -> None:
     for number in range(30):
         library.put(f"secret{number}.md", "late fee late fee", readers=frozenset({"board"}))
     library.index = Lying(library.index)
-    found = ask(library, "late fee", leg=leg, candidates=3)
+    found = ask(library, "late fee", leg=leg, candidates=3, most=most)
     assert names(found)[0] == "fees.md"
     assert not [name for name in names(found) if name.startswith(("secret", "salary"))]
 

@@ -158,5 +158,5 @@ def opened(snapshot: Snapshot, sizes: Sizes) -> Held:
     working = Working(folder.parent, folder / WORDS)
     lexical = TantivyLexical(working.path, told.rows)
     dense = DenseLeg(told.dimension, base, near, sizes)
-    words = row_words.mapped(folder / SHOWN, columns.ends(folder / ENDS, told.rows))
+    words = row_words.opened(folder / SHOWN, columns.ends(folder / ENDS, told.rows))
     return Held(rows, dense, lexical, words, snapshot, working)

@@ -4,7 +4,8 @@ without its text."""
 from __future__ import annotations
 
 import hashlib
-import mmap
+import os
+import weakref
 from collections.abc import Collection, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +18,7 @@ from rag.index.column import Column
 from rag.wording import Places
 
 Numbers = NDArray[np.uint64]
+_KIND = np.dtype("<u8")
 _REMEMBERED = 1 << 16  # tokens, about 10 MB
 
 
@@ -40,58 +42,66 @@ def numbered(tokens: Collection[str]) -> Numbers:
 
 
 class RowWords:
-    """The rows of a snapshot, read where they lie, and those added since. Not safe beside a
-    change."""
+    """The rows of a snapshot, read from its file when they are asked for, and those added since.
+    Not safe beside a change."""
 
-    def __init__(self, base: Numbers | None = None, ends: NDArray[np.int64] | None = None) -> None:
-        """`ends[i]` is where row i ends in `base`."""
-        self._base = np.empty(0, np.uint64) if base is None else base
+    def __init__(self, file: int | None = None, ends: NDArray[np.int64] | None = None) -> None:
+        """`ends[i]` is where row i ends in the file of this descriptor, in words. It is closed with
+        this object."""
+        self._file = file
         self._ends: Column[np.int64] = Column(np.int64, ends)
+        self._base = 0 if ends is None or not len(ends) else int(ends[-1])
         self._tail: Column[np.uint64] = Column(np.uint64)
+        if file is not None:
+            weakref.finalize(self, os.close, file)
 
     def extend(self, rows: Sequence[Numbers]) -> None:
         if rows:
-            start = len(self._base) + len(self._tail)
+            start = self._base + len(self._tail)
             self._tail.extend(np.concatenate(rows))
             self._ends.extend(start + np.cumsum([len(row) for row in rows]))
 
     def places(self, asked: Sequence[str], positions: Sequence[int]) -> list[Places]:
-        """Where in each of these rows the tokens `asked`, each given once, stand."""
-        rows = self._at(positions)
-        every = np.concatenate(rows) if rows else np.empty(0, np.uint64)
+        """Where in each of these rows the tokens `asked`, each given once, stand. Raises
+        Corrupt."""
+        if not positions:
+            return []
+        each = np.array(positions, np.int64)
+        ends = self._ends.values[each]
+        starts = np.where(each > 0, self._ends.values[each - 1], 0)
+        read = [self._read(*span) for span in zip(starts.tolist(), ends.tolist(), strict=True)]
+        every = np.frombuffer(b"".join(read), _KIND)
         found, which = np.nonzero(every[:, None] == numbered(asked))
-        lengths = np.array([len(row) for row in rows], np.int64)
-        starts = np.cumsum(lengths) - lengths
-        # An empty row starts where the next one does; the last of those has the words.
-        row_of = np.searchsorted(starts, found, "right") - 1
-        edges = np.searchsorted(row_of, np.arange(len(rows) + 1)).tolist()
-        at = (found - starts[row_of]).tolist() if len(found) else []
+        firsts = np.cumsum(ends - starts) - (ends - starts)
+        # An empty row begins where the next one does; the last of those has the words.
+        row_of = np.searchsorted(firsts, found, "right") - 1
+        edges = np.searchsorted(row_of, np.arange(len(read) + 1)).tolist()
+        at = (found - firsts[row_of]).tolist()
         stand = [(here, asked[term]) for here, term in zip(at, which.tolist(), strict=True)]
         return [stand[low:high] for low, high in pairwise(edges)]
 
-    def _at(self, positions: Sequence[int]) -> list[Numbers]:
-        each = np.array(positions, np.int64)
-        ends, base, tail = self._ends.values, len(self._base), self._tail.values
-        starts = np.where(each > 0, ends[each - 1], 0).tolist() if len(each) else []
-        return [
-            self._base[start:end] if end <= base else tail[start - base : end - base]
-            for start, end in zip(starts, ends[each].tolist(), strict=True)
-        ]
+    def _read(self, start: int, end: int) -> bytes:
+        if end > self._base:
+            return self._tail.values[start - self._base : end - self._base].tobytes()
+        if self._file is None or start == end:
+            return b""
+        wanted = _KIND.itemsize * (end - start)
+        try:
+            data = os.pread(self._file, wanted, _KIND.itemsize * start)
+        except OSError as exc:
+            raise Corrupt(f"the words of the snapshot cannot be read: {exc}") from exc
+        if len(data) != wanted:
+            raise Corrupt("the words of the snapshot end too early")
+        return data
 
 
-def mapped(path: Path, ends: NDArray[np.int64]) -> RowWords:
-    """The file of a snapshot: of it only the pages that questions look into are in memory, and
-    none around them. Raises Corrupt."""
+def opened(path: Path, ends: NDArray[np.int64]) -> RowWords:
+    """The file of a snapshot. It is not mapped: the few bytes of each row that a question needs are
+    copied, and nothing stays in the process. Raises Corrupt."""
     words = int(ends[-1]) if len(ends) else 0
     try:
-        if path.stat().st_size != words * np.dtype(np.uint64).itemsize:
+        if path.stat().st_size != words * _KIND.itemsize:
             raise Corrupt(f"{path} does not hold {words} words")
-        if not words:
-            return RowWords(None, ends)
-        with path.open("rb") as file:
-            held = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return RowWords(os.open(path, os.O_RDONLY), ends)
     except OSError as exc:
         raise Corrupt(f"{path} cannot be read: {exc}") from exc
-    if hasattr(held, "madvise"):
-        held.madvise(mmap.MADV_RANDOM)
-    return RowWords(np.frombuffer(held, "<u8"), ends)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rag.analyse import analyse
 from rag.errors import Corrupt
-from rag.index.row_words import RowWords, mapped, numbered
+from rag.index.row_words import RowWords, numbered, opened
 from rag.index.terms import read, terms
 from rag.wording import places
 from tests.index.histories import WORDS
@@ -27,7 +27,7 @@ def test_places_in_a_file_and_behind_it(
 ) -> None:
     path = tmp_path_factory.mktemp("words") / "shown.u64"
     path.write_bytes(b"".join(numbered(row).astype("<u8").tobytes() for row in base))
-    held = mapped(path, np.cumsum([len(row) for row in base], dtype=np.int64))
+    held = opened(path, np.cumsum([len(row) for row in base], dtype=np.int64))
     held.extend([numbered(row) for row in added[:3]])
     held.extend([numbered(row) for row in added[3:]])
     every = [*base, *added]
@@ -38,9 +38,15 @@ def test_places_in_a_file_and_behind_it(
 def test_a_file_that_lacks_words_is_refused(tmp_path: Path) -> None:
     (tmp_path / "shown.u64").write_bytes(numbered(["late", "fee"]).tobytes()[:-1])
     with pytest.raises(Corrupt, match="2 words"):
-        mapped(tmp_path / "shown.u64", np.array([2]))
+        opened(tmp_path / "shown.u64", np.array([2]))
+    path = tmp_path / "shown.u64"
+    path.write_bytes(numbered(["late", "fee"]).tobytes())
+    held = opened(path, np.array([2]))
+    path.write_bytes(b"")
+    with pytest.raises(Corrupt, match="too early"):
+        held.places(["late"], [0])
     with pytest.raises(Corrupt, match="cannot be read"):
-        mapped(tmp_path / "missing.u64", np.array([2]))
+        opened(tmp_path / "missing.u64", np.array([2]))
 
 
 def test_without_rows_nothing_stands_anywhere() -> None:
