@@ -114,6 +114,7 @@ class Made:
 
     def _row(self, at: int, generation: int) -> Row:
         words = self._random.zipf(1.3, size=self._random.integers(40, 121)) % 50_000
+        text = " ".join(f"w{n}" for n in words)
         return Row(
             row=at + 1,
             chunk=f"{at:032x}",
@@ -122,8 +123,9 @@ class Made:
             died=None,
             readers=frozenset({str(self.groups[at]), "all"}),
             metadata={"year": 2000 + at % 26},
-            text=" ".join(f"w{n}" for n in words),
+            text=text,
             own=0,
+            shown=text,
             vector=self.vectors[at],
         )
 

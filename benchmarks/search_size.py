@@ -8,7 +8,8 @@ vectors and the snapshots, so a second run only measures. Each size is measured 
 
 Milliseconds are p50 and p95 over the questions, the encoder's left out: of the whole search, of the
 processor time that its thread had of them, and of each stage. `first` is each question asked for
-the first time, `again` once more, when the words of what it finds are kept.
+the first time and `again` once more, for ten passages as a search is; `answer` has the texts of
+all candidates read, as a question that is answered.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from rag.domain import LOCAL_GROUP, Filter
 from rag.index.embedded import EmbeddedIndex
 from rag.indexing import Builder
 from rag.store.unit import open_store
-from rag.words import Words
+from rag.uncollected import uncollected
 
 FILTERS = {"2%": {FEW}, "50%": {LOCAL_GROUP}, "all": {FEW, HALF, LOCAL_GROUP}}
 AT = 10
@@ -90,16 +91,18 @@ def measure(path: Path, known: Real, asked: int, rounds: int) -> dict[str, objec
     store = open_store(f"sqlite:///{path}")
     found: dict[str, object] = {"MiB empty": memory()}
     started = time.perf_counter()
-    index = EmbeddedIndex(store, collection, known.vectors.shape[1], folder=path.with_suffix(""))
-    searcher = Searcher(store, index, collection, known)
-    searcher.ask(0, set.union(*FILTERS.values()))
+    with uncollected():  # as a process that answers has loaded what it needs
+        dimension, folder = known.vectors.shape[1], path.with_suffix("")
+        index = EmbeddedIndex(store, collection, dimension, folder=folder)
+        searcher = Searcher(store, index, collection, known)
+        searcher.ask(0, set.union(*FILTERS.values()))
     found |= {"start s": time.perf_counter() - started, "standing": str(index.standing())}
     found["MiB started"] = memory()
     index.wait()
     for name, groups in FILTERS.items():
         searcher.ask(0, groups)  # the mask of a filter is made once
-        searcher.words = Words()
-        for round in ("first", "again"):
+        for round in ("first", "again", "answer"):
+            searcher.most = None if round == "answer" else 10
             times: dict[str, list[float]] = {}
             for at in range(min(asked, len(known.questions))):
                 for stage, took in searcher.ask(at, groups).items():
@@ -108,6 +111,7 @@ def measure(path: Path, known: Real, asked: int, rounds: int) -> dict[str, objec
                 stage: [round_(np.percentile(took, p)) for p in (50, 95)]
                 for stage, took in times.items()
             }
+        searcher.most = 10
         filter = Filter(index.generation, frozenset(groups))
         found[f"{name}, recall@10"] = _recall(index, known, filter, asked)
     found["MiB warm"] = memory()

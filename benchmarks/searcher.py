@@ -14,6 +14,7 @@ import psutil
 from benchmarks.collection import Real
 from rag.fuse import convex
 from rag.index.embedded import EmbeddedIndex
+from rag.index.snapshot import LISTS, VECTORS
 from rag.ports import Vectors
 from rag.retrieve import retrieve
 from rag.store.unit import SqlStore
@@ -34,6 +35,7 @@ class Searcher:
     words: Words = field(default_factory=Words)
     identity: str = EMBEDDER
     max_tokens: int = 512
+    most: int | None = 10  # passages read, as a search does; None: all, as an answer does
 
     def __post_init__(self) -> None:
         self._vectors = dict(zip(self.known.questions, self.known.asked, strict=True))
@@ -58,6 +60,7 @@ class Searcher:
             fuse=partial(convex, dense_weight=0.5),
             candidates=CANDIDATES,
             words=self.words,
+            most=self.most,
         )
         had, took = time.thread_time() - had, time.perf_counter() - began
         stages = dict(found.timings)
@@ -71,7 +74,7 @@ def memory() -> dict[str, int]:
     parts = dict.fromkeys(("own", "vectors", "lists", "words", "libraries"), 0)
     for each in psutil.Process().memory_maps(grouped=True):
         name = Path(each.path).name
-        part = {"vectors.f32": "vectors", "lists.ivf": "lists"}.get(name, "libraries")
+        part = {VECTORS: "vectors", LISTS: "lists"}.get(name, "libraries")
         if not each.path.startswith("/") or name.endswith("(deleted)"):
             part = "own"
         elif "working-" in each.path:

@@ -91,8 +91,12 @@ class Choosing:
         k: int = 0,
         generation: int | None = None,
     ) -> Retrieved:
-        """Again from the start, should another embedder take the place of the current one."""
+        """All passages, or the `k` best where no reranker may change their order. Again from the
+        start, should another embedder take the place of the current one."""
         searched = self.searched(collection.id)
+        # A reranker reads more than are asked for.
+        kept = leg is not Leg.HYBRID or self.reranker.identity == "none"
+        most = k if k and kept else None
         while True:
             try:
                 return retrieve(
@@ -108,6 +112,7 @@ class Choosing:
                     conditions=tuple(conditions),
                     generation=generation,
                     words=self.words,
+                    most=most,
                 )
             except (EmbedderChanged, UnknownCollection):
                 now = self.searched(collection.id)

@@ -212,6 +212,14 @@ class SearchIndex(Protocol):
     def lexical(self, query: str, filter: Filter, k: int) -> list[Hit]: ...
     def dense(self, vector: NDArray[np.float32], filter: Filter, k: int) -> list[Hit]: ...
 
+    def places(
+        self, asked: Sequence[str], chunks: Iterable[str]
+    ) -> Mapping[str, Sequence[tuple[int, str]]]:
+        """Where the tokens `asked`, each given once, stand in what a reader is shown of each chunk
+        (`rag.prompt.shown`), counted in tokens, in order; of what the legs found just before, as
+        far as the index keeps it. Of the chunks that are missing the texts must be read."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -227,6 +235,7 @@ class Row:
     metadata: Mapping[str, MetadataValue]
     text: str  # what is indexed: title, heading path and the chunk's text
     own: int  # where in `text` the words under title and headings begin
+    shown: str  # what a reader is shown of the chunk (`rag.prompt.shown`)
     vector: NDArray[np.float32]
 
 
@@ -305,6 +314,10 @@ class Collections(Protocol):
     def get(self, id: str) -> Collection: ...
     def named(self, name: str) -> Collection:
         """Raises UnknownCollection."""
+        ...
+
+    def embedder(self, id: str) -> str:
+        """The collection's `embedder` alone, for less. Raises UnknownCollection."""
         ...
 
     def all(self) -> list[Collection]: ...

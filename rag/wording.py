@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TypeVar
@@ -16,7 +16,7 @@ from rag.analyse import analyse
 
 T = TypeVar("T", bound=Hashable)
 Pair = tuple[str, str]
-Places = Sequence[tuple[int, str]]  # where in a candidate words of the question stand, in order
+Places = Sequence[tuple[int, str]]  # where in a candidate tokens of the question stand, in order
 
 _SATURATION = 1.2  # BM25's k1; all candidates are about as long
 _WINDOW = 16  # words that count as one place
@@ -40,41 +40,50 @@ class Wording:
 
 
 def wording(question: str, held: Mapping[str, Sequence[str]]) -> Wording:
-    """Of the candidates' analysed words (`rag.analyse`), by chunk. Four readings of each, in [0, 1]
-    and weighted by rarity, BM25's inverse document frequency over the candidates: the share of the
-    question's words that it holds, the share that it holds within 16 words, the share of the
-    question's neighbouring words that stand near each other, and how often those stand side by
-    side as in the question, which scores as a term does (Metzler and Croft, SIGIR 2005, whose
-    windows these are): repeating saturates."""
+    """Of the candidates' analysed words (`rag.analyse`), by chunk."""
     asked = analyse(question)
-    if not asked or not held:
+    terms = set(asked)
+    return standing(asked, {chunk: places(terms, words) for chunk, words in held.items()})
+
+
+def places(terms: Set[str], words: Sequence[str]) -> Places:
+    """Where `terms` stand among the analysed words of a candidate."""
+    return [(at, word) for at, word in enumerate(words) if word in terms]
+
+
+def standing(asked: Sequence[str], places: Mapping[str, Places]) -> Wording:
+    """Of the places in each candidate, by chunk, where tokens of the question stand; `asked` are
+    these in order. Four readings of each, in [0, 1] and weighted by rarity, BM25's inverse document
+    frequency over the candidates: the share of the question's words that it holds, the share that
+    it holds within 16 words, the share of the question's neighbouring words that stand near each
+    other, and how often those stand side by side as in the question, which scores as a term does
+    (Metzler and Croft, SIGIR 2005, whose windows these are): repeating saturates."""
+    if not asked or not places:
         return Wording()
     terms = set(asked)
     pairs = {pair for pair in pairwise(asked) if pair[0] != pair[1]}
-    places = {chunk: _places(terms, words) for chunk, words in held.items()}
     shares = {chunk: {word for _, word in found} for chunk, found in places.items()}
     side = {chunk: _side_by_side(pairs, found) for chunk, found in places.items()}
     rarity, of_pairs = _rarity(terms, shares.values()), _rarity(pairs, side.values())
     whole = math.fsum(rarity.values())
     share = {chunk: math.fsum(map(rarity.__getitem__, has)) for chunk, has in shares.items()}
-    standing = {
+    stand = {
         chunk: HELD * share[chunk] / whole
         + CLOSE * _closest(found, rarity) / whole
         + NEAR * _near(pairs, found)
         + BESIDE * _beside(side[chunk], of_pairs)
         for chunk, found in places.items()
     }
-    return Wording(max(share.values()) / whole, standing)
-
-
-def _places(terms: set[str], words: Sequence[str]) -> Places:
-    return [(at, word) for at, word in enumerate(words) if word in terms]
+    return Wording(max(share.values()) / whole, stand)
 
 
 def _side_by_side(pairs: set[Pair], places: Places) -> Mapping[Pair, int]:
     """How often each of `pairs` stands there word by word."""
-    found = [(a, b) for (i, a), (j, b) in pairwise(places) if j == i + 1 and (a, b) in pairs]
-    return Counter(found) if found else {}
+    found: dict[Pair, int] = {}
+    for (i, a), (j, b) in pairwise(places):
+        if j == i + 1 and (a, b) in pairs:
+            found[a, b] = found.get((a, b), 0) + 1
+    return found
 
 
 def _beside(side: Mapping[Pair, int], rarity: Mapping[Pair, float]) -> float:
@@ -88,28 +97,31 @@ def _near(pairs: set[Pair], places: Places) -> float:
     if not pairs:
         return 0.0
     found: set[Pair] = set()
-    for first, (i, a) in enumerate(places):
-        for j, b in places[first + 1 : first + 1 + _NEAR]:
+    for first, (i, a) in enumerate(places, 1):
+        for j, b in places[first : first + _NEAR]:
             if j - i > _NEAR:
                 break
-            found |= pairs & {(a, b), (b, a)}
-    return len(found) / len(pairs)
+            found.add((a, b))
+    return sum((a, b) in found or (b, a) in found for a, b in pairs) / len(pairs) if found else 0.0
 
 
 def _closest(places: Places, rarity: Mapping[str, float]) -> float:
     """The rarity of the question's words in the window that holds most of it."""
     best = now = 0.0
-    inside: Counter[str] = Counter()
+    inside = dict.fromkeys(rarity, 0)
     start = 0
     for at, word in places:
         while places[start][0] <= at - _WINDOW:
             gone = places[start][1]
             inside[gone] -= 1
-            now -= 0 if inside[gone] else rarity[gone]
+            if not inside[gone]:
+                now -= rarity[gone]
             start += 1
-        now += 0 if inside[word] else rarity[word]
+        if not inside[word]:
+            now += rarity[word]
+            if now > best:
+                best = now
         inside[word] += 1
-        best = max(best, now)
     return best
 
 

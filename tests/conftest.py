@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from tests.index.backends import Backend
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--cases",
+        type=int,
+        help="questions that each search back end is asked in tests/index/test_promises.py",
+    )
+
+
 class Ticker:
     """A clock that moves only when told to."""
 

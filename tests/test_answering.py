@@ -334,6 +334,7 @@ def test_a_search_shows_what_an_answer_would_read_in_the_same_order(attest: Atte
     attest.reranker = Backwards()  # type: ignore[assignment]
     again = attest.answering.search(LOCAL_USER, "house", question)
     assert again == plain[::-1] != plain
+    assert attest.answering.search(LOCAL_USER, "house", question, k=1) == again[:1]
     assert attest.answering.search(LOCAL_USER, "house", question, leg=Leg.DENSE) == dense
     (shown,) = (
         e for e in attest.answering.stream(LOCAL_USER, "house", question) if type(e) is Found

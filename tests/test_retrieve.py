@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -16,6 +16,7 @@ from rag.index.embedded import LexicalName
 from rag.ports import SearchIndex, Vectors
 from rag.retrieve import Retrieved, retrieve
 from rag.store.unit import open_store
+from rag.wording import Places
 from rag.words import Words
 from tests.index.library import Library
 from tests.servers import SqliteDatabases
@@ -140,7 +141,7 @@ def test_stop_words_alone_leave_it_to_the_dense_leg(library: Library) -> None:
 
 
 def test_vectors_of_two_models_are_never_mixed(library: Library) -> None:
-    class Other:
+    class Embedder:
         identity, dimension, max_tokens = "other-model", 64, 64
 
         def count_tokens(self, text: str) -> int:
@@ -149,14 +150,14 @@ def test_vectors_of_two_models_are_never_mixed(library: Library) -> None:
         def embed(self, texts: list[str]) -> Vectors:
             return np.eye(64, dtype=np.float32)[: len(texts)]
 
-    library.embedder = Other()
+    library.embedder = Embedder()
     with pytest.raises(EmbedderChanged, match="other-model"):
         ask(library, "late fee")
     assert names(ask(library, "late fee", leg=Leg.LEXICAL))[0] == "fees.md"
 
 
-class Lying:
-    """An index that forgets the rights."""
+class Other:
+    """An index in which the order of words is not known, as in a search engine on a server."""
 
     def __init__(self, index: SearchIndex) -> None:
         self.index = index
@@ -165,25 +166,53 @@ class Lying:
         return self.index.catch_up()
 
     def lexical(self, query: str, filter: Filter, k: int) -> list[Hit]:
-        return self.index.lexical(query, replace(filter, groups=frozenset({"board"})), k)
+        return self.index.lexical(query, filter, k)
 
     def dense(self, vector: np.ndarray, filter: Filter, k: int) -> list[Hit]:
-        return self.index.dense(vector, replace(filter, groups=frozenset({"board"})), k)
+        return self.index.dense(vector, filter, k)
+
+    def places(self, asked: Sequence[str], chunks: Iterable[str]) -> Mapping[str, Places]:
+        return {}
 
 
+class Lying(Other):
+    """It forgets the rights."""
+
+    def lexical(self, query: str, filter: Filter, k: int) -> list[Hit]:
+        return super().lexical(query, replace(filter, groups=frozenset({"board"})), k)
+
+    def dense(self, vector: np.ndarray, filter: Filter, k: int) -> list[Hit]:
+        return super().dense(vector, replace(filter, groups=frozenset({"board"})), k)
+
+
+@pytest.mark.parametrize("most", [None, 2])
 @pytest.mark.parametrize("leg", list(Leg))
 def test_what_an_index_returns_by_mistake_does_not_crowd_out_the_rest(
-    library: Library, leg: Leg
+    library: Library, leg: Leg, most: int | None
 ) -> None:
     for number in range(30):
         library.put(f"secret{number}.md", "late fee late fee", readers=frozenset({"board"}))
     library.index = Lying(library.index)
-    found = ask(library, "late fee", leg=leg, candidates=3)
+    found = ask(library, "late fee", leg=leg, candidates=3, most=most)
     assert names(found)[0] == "fees.md"
     assert not [name for name in names(found) if name.startswith(("secret", "salary"))]
 
 
+@pytest.mark.parametrize("most", [None, 1, 2, 9])
+def test_an_index_that_knows_no_words_gives_the_same(library: Library, most: int | None) -> None:
+    library.put("terms.md", "A fee is a fee, late or not; the late fee is due in May.")
+    other, knows = Other(library.index), library.index
+    for question in ("late fee", "the fee of an invoice", "leave", "nothing of it", "of the"):
+        library.index = knows
+        found, every = ask(library, question, most=most), ask(library, question)
+        assert found.passages == every.passages[:most]
+        assert found.lists == every.lists
+        library.index = other
+        assert ask(library, question, most=most).passages == found.passages
+
+
 def test_words_are_kept_between_questions_and_give_the_same(library: Library) -> None:
+    library.index = Other(library.index)
     words = Words()
     for question in ("late fee", "leave a year", "late fee"):
         with_them = ask(library, question, words=words)
@@ -192,6 +221,7 @@ def test_words_are_kept_between_questions_and_give_the_same(library: Library) ->
 
 
 def test_no_words_of_a_deleted_document_are_kept_after_the_next_question(library: Library) -> None:
+    library.index = Other(library.index)
     words = Words()
     before = ask(library, "late fee", words=words)
     gone = {p.chunk.id for p in before.passages if p.document_name == "fees.md"}
@@ -205,6 +235,7 @@ def test_no_words_of_a_deleted_document_are_kept_after_the_next_question(library
 
 
 def test_words_of_few_chunks_only_are_kept(library: Library) -> None:
+    library.index = Other(library.index)
     words = Words(most=2)
     library.put("late.md", "Who is late pays late fees.")
     for question in ("late fee", "leave", "late fee"):

@@ -15,10 +15,13 @@ from rag.errors import Conflict
 from rag.index import approximate, columns
 from rag.index.dense import DenseLeg
 from rag.index.labels import row_labels
+from rag.index.row_words import numbered
 from rag.index.rows import RowTable
 from rag.index.sizes import SIZES, Sizes
 from rag.index.snapshot import (
+    ENDS,
     LISTS,
+    SHOWN,
     VECTORS,
     WORDS,
     Manifest,
@@ -28,7 +31,7 @@ from rag.index.snapshot import (
     remove,
 )
 from rag.index.tantivy_lexical import BUILD_BYTES, TantivyLexical
-from rag.index.terms import form, terms
+from rag.index.terms import form, read
 from rag.ports import Row, Store
 
 PAGE = 5_000  # rows in memory at a time
@@ -86,17 +89,23 @@ def _write(
         mark = work.chunks.mark(collection, generation)
     table, leg = RowTable(), DenseLeg(dimension)
     lexical = TantivyLexical(_made(part / WORDS), writer_bytes=BUILD_BYTES)
-    with (part / VECTORS).open("wb") as vectors:
+    ends = [0]
+    with (part / VECTORS).open("wb") as vectors, (part / SHOWN).open("wb") as shown:
         for page in pages(store, collection, generation):
             kept = [row for row in page if row.died is None or row.died > floor]
             table.check(kept)
             vectors.write(leg.matrix(kept).astype("<f4").tobytes())
-            lexical.add([terms(row) for row in kept], [row_labels(row) for row in kept])
+            analysed = [read(row) for row in kept]
+            lexical.add([terms for terms, _ in analysed], [row_labels(row) for row in kept])
+            for _, words in analysed:
+                shown.write(numbered(words).astype("<u8").tobytes())
+                ends.append(ends[-1] + len(words))
             table.extend(kept)
             if progress is not None:
                 progress(len(table))
     lexical.close()
     columns.save(table, part)
+    np.save(part / ENDS, np.array(ends[1:], np.int64))
     looked = approximate.Looked(0, 0, 1.0)
     if len(table) >= sizes.approximate:
         shape = (len(table), dimension)

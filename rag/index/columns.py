@@ -61,6 +61,17 @@ def load(folder: Path, rows: int) -> RowTable:
     return table
 
 
+def ends(path: Path, rows: int) -> NDArray[np.int64]:
+    """Where each row ends in a file of all rows. Raises Corrupt."""
+    try:
+        found: NDArray[np.int64] = _array(path, "i8", rows)
+    except (OSError, ValueError) as exc:
+        raise Corrupt(f"{path} cannot be read: {exc}") from exc
+    if rows and (int(found[0]) < 0 or bool((np.diff(found) < 0).any())):
+        raise Corrupt(f"the rows in {path} overlap")
+    return found
+
+
 def _array(path: Path, kind: str, rows: int) -> NDArray[Any]:
     found: NDArray[Any] = np.load(path, allow_pickle=False)
     if found.shape != (rows,) or (found.dtype != kind if kind != "S" else found.dtype.kind != "S"):

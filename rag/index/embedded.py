@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -23,6 +23,7 @@ from rag.index.lexical import Lexical
 from rag.index.lock import ReadWriteLock
 from rag.index.ranked import Ranked
 from rag.index.reference import RankBm25Lexical
+from rag.index.row_words import RowWords
 from rag.index.rows import RowTable
 from rag.index.sizes import SIZES, Sizes
 from rag.index.snapshot import Snapshot
@@ -30,6 +31,7 @@ from rag.index.standing import Standing
 from rag.index.tantivy_lexical import TantivyLexical
 from rag.index.upkeep import Make, Upkeep
 from rag.ports import Chunks, Store
+from rag.wording import Places
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +80,7 @@ class EmbeddedIndex:
 
     def _empty(self) -> Held:
         dense = DenseLeg(self._dimension, sizes=self._sizes)
-        return Held(RowTable(), dense, LEXICALS[self._lexical_name]())
+        return Held(RowTable(), dense, LEXICALS[self._lexical_name](), RowWords())
 
     @property
     def generation(self) -> int:
@@ -163,6 +165,10 @@ class EmbeddedIndex:
         return self._search(
             filter, Leg.DENSE, lambda held: held.dense.search(vector, held.rows.mask(filter), k)
         )
+
+    def places(self, asked: Sequence[str], chunks: Iterable[str]) -> Mapping[str, Places]:
+        with self._lock.read():
+            return self._held.places(asked, chunks)
 
     def _search(self, filter: Filter, leg: Leg, search: Callable[[Held], Ranked]) -> list[Hit]:
         """Raises UnknownGeneration for one whose rows are not all held any more."""

@@ -8,7 +8,7 @@ newer than the engine has recorded, so what a killed feeder left half done is ne
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from time import monotonic
@@ -23,6 +23,7 @@ from rag.errors import Corrupt, IndexUnavailable, ModelError
 from rag.index.dense import wrong_vector
 from rag.index.engine import NONE_HELD, BuildGone, Engine, Found, Held
 from rag.ports import Row, Store
+from rag.wording import Places
 
 ROWS_AT_ONCE = 2_000  # in memory while feeding; a single generation may hold more
 WAIT_SECONDS = 30.0  # for another feeder, before the question fails
@@ -132,6 +133,10 @@ class FedIndex:
             k,
             lambda build, at: self._engine.dense(self._collection, build, vector, at, k),
         )
+
+    def places(self, asked: Sequence[str], chunks: Iterable[str]) -> Mapping[str, Places]:
+        """None: engines do not keep the order of words."""
+        return {}
 
     def _search(
         self, filter: Filter, leg: Leg, k: int, search: Callable[[str, Filter], list[Found]]

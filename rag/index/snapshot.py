@@ -6,10 +6,12 @@
         vectors.f32                 the rows' vectors, float32
         lists.ivf                   the approximate index, where there is one
         words/                      tantivy's segments
+        shown.u64 ends.npy          what a reader is shown of each row (`rag.index.row_words`)
 
 Checked before anything is read: the format, every file's size, and the sha256 of each file whose
-bytes steer what is done (columns, lists, postings). The vectors are most of the bytes and can only
-be compared, so they are checked in the background by `verify_vectors`, and the start need not wait.
+bytes steer what is done (columns, lists, postings). Vectors and shown words are most of the bytes
+and can only be compared, so they are checked in the background by `verify`, and the start need not
+wait.
 """
 
 from __future__ import annotations
@@ -28,8 +30,10 @@ from rag.index.terms import form
 
 log = logging.getLogger(__name__)
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST, VECTORS, LISTS, WORDS = "manifest.json", "vectors.f32", "lists.ivf", "words"
+SHOWN, ENDS = "shown.u64", "ends.npy"
+_LATER = {VECTORS, SHOWN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +65,9 @@ class Snapshot:
     folder: Path
     manifest: Manifest
 
-    def verify_vectors(self) -> None:
-        """Raises Corrupt."""
-        _check(self.folder, self.manifest, {VECTORS})
+    def verify(self) -> None:
+        """What `newest` left out. Raises Corrupt."""
+        _check(self.folder, self.manifest, _LATER)
 
 
 def newest(folder: Path, collection: str, dimension: int) -> Snapshot | None:
@@ -75,7 +79,7 @@ def newest(folder: Path, collection: str, dimension: int) -> Snapshot | None:
                 raise Corrupt(f"it is of collection {manifest.collection}")
             if manifest.form != form():
                 raise Corrupt("its texts became terms in another way than now")
-            _check(path, manifest, manifest.files.keys() - {VECTORS})
+            _check(path, manifest, manifest.files.keys() - _LATER)
         except Corrupt as exc:
             drop(path, exc)
             continue

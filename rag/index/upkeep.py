@@ -194,9 +194,10 @@ class Upkeep:
             self._busy.release()
 
     def _verify(self, held: Held, snapshot: Snapshot) -> None:
-        """Damaged vectors only give wrong scores: questions go on until there are others."""
+        """Damaged vectors or words only give wrong scores: questions go on until there are new
+        ones."""
         try:
-            snapshot.verify_vectors()
+            snapshot.verify()
             held.verified = True
         except Corrupt as exc:
             if snapshot.folder.exists():  # else another process replaced it meanwhile

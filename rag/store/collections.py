@@ -68,6 +68,12 @@ class SqlCollections:
             raise UnknownCollection(f"there is no collection {id!r:.100}")
         return _noun(*found)
 
+    def embedder(self, id: str) -> str:
+        found: str | None = self._tx.read().connection().execute(_EMBEDDER, {"id": id}).scalar()
+        if found is None:
+            raise UnknownCollection(f"there is no collection {id!r:.100}")
+        return found
+
     def named(self, name: str) -> Collection:
         found = self._tx.read().execute(_collections().where(CollectionRow.name == name)).first()
         if found is None:
@@ -128,6 +134,10 @@ def _collections() -> Select[CollectionRow, str]:
 
 
 _BY_ID = _collections().where(CollectionRow.id == bindparam("id"))  # for every question
+_EMBEDDER = select(EmbeddingRow.embedder).where(
+    EmbeddingRow.collection == bindparam("id"),
+    EmbeddingRow.state == EmbeddingState.CURRENT.value,
+)
 
 
 def _noun(row: CollectionRow, embedder: str) -> Collection:

@@ -8,32 +8,20 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from rag.ports import News
-from rag.store.spaces import Space
+from rag.store.spaces import Space, space_and_mark
 from rag.store.tables import ChunkRow, GenerationRow, VectorRow
 
 
-def news_since(session: Session, space: Space, generation: int) -> News:
+def news_since(session: Session, embedding: str, generation: int) -> News:
     """Both counts are answered by an index alone where the space is whole, so a million rows take
     a tenth of a second."""
-    newest, mark = space.newest, mark_of(session, space.collection, generation)
+    space, mark = space_and_mark(session, embedding, generation)
+    newest = space.newest
     if newest <= generation:
         return News(newest, 0, 0, mark)
     born = _count(session, space, ChunkRow.born > generation, ChunkRow.born <= newest)
     died = _count(session, space, ChunkRow.died > generation, ChunkRow.died <= newest)
     return News(newest, born, died, mark)
-
-
-def mark_of(session: Session, collection: str, generation: int) -> str:
-    took = session.execute(
-        select(GenerationRow.at, GenerationRow.document).where(
-            GenerationRow.collection == collection, GenerationRow.number == generation
-        )
-    )
-    return "".join(_mark(*each) for each in took)
-
-
-def _mark(at: datetime, document: str) -> str:
-    return f"{at.isoformat()} {document}"
 
 
 def settled_before(session: Session, collection: str, before: datetime) -> int:

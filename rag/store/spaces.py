@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, select
 from sqlalchemy.orm import Session
 
 from rag.domain import EmbeddingState
 from rag.errors import EmbedderChanged, UnknownCollection
-from rag.store.tables import ChunkRow, CollectionRow, EmbeddingRow, VectorRow
+from rag.store.tables import ChunkRow, CollectionRow, EmbeddingRow, GenerationRow, VectorRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +30,47 @@ class Space:
 
 def space_of(session: Session, embedding: str) -> Space:
     """Raises UnknownCollection, EmbedderChanged for one that questions do not read any more."""
-    found = session.execute(
-        select(EmbeddingRow, CollectionRow.generation)
-        .join(CollectionRow, CollectionRow.id == EmbeddingRow.collection)
-        .where(EmbeddingRow.id == embedding)
-        .execution_options(populate_existing=True)
-    ).first()
-    if found is None:
+    return space_and_mark(session, embedding, 0)[0]
+
+
+def space_and_mark(session: Session, embedding: str, generation: int) -> tuple[Space, str]:
+    """With the mark of a generation of its collection (`rag.ports.Chunks.mark`). Raises as
+    `space_of`."""
+    asked = {"embedding": embedding, "number": generation}
+    row = session.connection().execute(_SPACE, asked).first()
+    if row is None:
         raise UnknownCollection(f"there is no collection {embedding!r:.100}")
-    row, generation = found
+    mark = "" if row.at is None else f"{row.at.isoformat()} {row.document}"
     if row.state == EmbeddingState.CURRENT:
-        return Space(row.id, row.collection, generation, whole=row.born == 0)
+        return Space(embedding, row.collection, row.generation, whole=row.born == 0), mark
     if row.state == EmbeddingState.BUILDING and row.through is not None:
-        return Space(row.id, row.collection, row.through, whole=False)
+        return Space(embedding, row.collection, row.through, whole=False), mark
     raise EmbedderChanged(
         f"the collection is not read through {row.embedder or 'this embedder'} any more; ask again"
     )
+
+
+_SPACE = (  # made once, and of columns: every question asks
+    select(
+        EmbeddingRow.collection,
+        EmbeddingRow.state,
+        EmbeddingRow.born,
+        EmbeddingRow.through,
+        EmbeddingRow.embedder,
+        CollectionRow.generation,
+        GenerationRow.at,
+        GenerationRow.document,
+    )
+    .join(CollectionRow, CollectionRow.id == EmbeddingRow.collection)
+    .outerjoin(
+        GenerationRow,
+        and_(
+            GenerationRow.collection == EmbeddingRow.collection,
+            GenerationRow.number == bindparam("number", type_=BigInteger),
+        ),
+    )
+    .where(EmbeddingRow.id == bindparam("embedding"))
+)
 
 
 def current_of(session: Session, collection: str) -> EmbeddingRow:

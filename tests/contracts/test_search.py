@@ -17,6 +17,7 @@ from rag.errors import Corrupt, ModelError
 from rag.index.lexical import K1, B
 from rag.index.terms import terms
 from rag.ports import SearchIndex
+from rag.wording import places
 from tests.index.backends import Backend, Wiped, explore
 from tests.index.histories import filters, steps, texts, told, vectors
 from tests.index.truth import New, Truth, unit
@@ -220,6 +221,22 @@ def test_only_the_named_documents(backend: Backend) -> None:
         assert chunks(index.lexical("invoice", asked, 9)) == wanted
         assert chunks(index.dense(EAST, asked, 9)) == wanted
     assert index.dense(EAST, replace(filter, documents=frozenset()), 9) == []
+
+
+def test_where_words_stand_is_as_in_the_text_shown(backend: Backend) -> None:
+    @explore(backend, history=steps(), query=texts)
+    def check(history: list, query: str) -> None:
+        truth = told(history)
+        index = backend.index(truth)
+        newest = index.catch_up()
+        every = Filter(newest, frozenset({"hr", "it", "law"}))
+        found = {*chunks(index.dense(EAST, every, 99)), *chunks(index.lexical(query, every, 99))}
+        asked = list(dict.fromkeys(analyse(query)))
+        known = index.places(asked, found | {"unheard of"})
+        assert known.keys() == found or not known, "of an engine on a server the texts are read"
+        shown = {row.chunk: row.shown for row in truth.rows}
+        for chunk, stand in known.items():
+            assert list(stand) == places(set(asked), analyse(shown[chunk]))
 
 
 # --- SNAPSHOT ----------------------------------------------------------------------------------

@@ -1,11 +1,13 @@
-"""No leak and no miss: ten thousand questions of random users (five thousand of each lexical
-adapter) against a brute-force reading.
+"""No leak and no miss: questions of random users against a brute-force reading, five thousand to
+each lexical adapter of the embedded index and a few hundred to PostgreSQL; with `--cases 10000` as
+many to each of them.
 
 One example is a whole random history; each is asked many times, so that CI stays quick.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +22,12 @@ from rag.index.embedded import LEXICALS, EmbeddedIndex, LexicalName
 from rag.index.mask import Mask
 from rag.index.sizes import Sizes
 from rag.index.terms import terms
+from tests.index.backends import Backend
 from tests.index.histories import GROUPS, WORDS
 from tests.index.truth import DIMENSION, New, Truth, unit
 
-EXAMPLES, ASKED = 25, 200
+ASKED = 200  # questions a history
+CASES, FED_CASES = 5_000, 400
 SMALL = Sizes(snapshot=8, approximate=24, exact_rows=6, at_once=10**6)
 DOCUMENTS = [f"d{n}" for n in range(9)]
 
@@ -65,20 +69,29 @@ def cut(scores: dict[int, float], allowed: list[int], k: int) -> list[int]:
     return sorted(found, key=lambda at: (-scores[at], at))[:k]
 
 
+def histories(cases: int, check: Callable[[int], None]) -> None:
+    """Check so many questions, in random histories by their seeds."""
+
+    @settings(max_examples=-(-cases // ASKED), deadline=None, database=None)
+    @given(seed=st.integers(0, 2**32 - 1))
+    def run(seed: int) -> None:
+        check(seed)
+
+    run()
+
+
 @pytest.mark.parametrize("name", ["tantivy", "rank_bm25"])
 def test_no_leak_and_no_miss(
-    name: LexicalName, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    name: LexicalName,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     """With tantivy the later questions go to a snapshot with an inverted file, whose every list is
     looked into, with rows after it and rows compacted away."""
     monkeypatch.setattr(approximate, "TARGET", 2.0)
-
-    @settings(max_examples=EXAMPLES, deadline=None, database=None)
-    @given(seed=st.integers(0, 2**32 - 1))
-    def ask(seed: int) -> None:
-        check(seed, name, tmp_path_factory.mktemp("index"))
-
-    ask()
+    cases = request.config.getoption("cases") or CASES
+    histories(cases, lambda seed: check(seed, name, tmp_path_factory.mktemp("index")))
 
 
 def check(seed: int, name: LexicalName, folder: Path) -> None:
@@ -113,3 +126,41 @@ def check(seed: int, name: LexicalName, folder: Path) -> None:
         near = [int(hit.chunk[1:]) for hit in index.dense(question, filter, k)]
         assert near == cut(cosine, allowed, k)
     index.close()
+
+
+def test_no_leak_and_no_miss_on_postgresql(
+    pgvector: Backend, request: pytest.FixtureRequest
+) -> None:
+    cases = request.config.getoption("cases") or FED_CASES
+    histories(cases, lambda seed: check_fed(seed, pgvector))
+
+
+def check_fed(seed: int, backend: Backend) -> None:
+    """Every row with a word asked for is found by as many hits as there are; fewer hits are the
+    first of these, and a row scores the same whatever the filter hides."""
+    draw, truth = np.random.default_rng(seed), Truth()
+    index = backend.index(truth)
+    for _ in range(2):
+        for _ in range(draw.integers(1, 5)):
+            commit(truth, draw)
+        index.catch_up()
+    held = [row.vector.astype(np.float64) for row in truth.rows]
+    words = [set(terms(row)) for row in truth.rows]
+    scores: dict[tuple[frozenset[str], str], float] = {}
+    for _ in range(ASKED):
+        filter = drawn_filter(draw, 0, truth.generation)
+        allowed, k = truth.permitted(filter), int(draw.integers(0, 13))
+        query = " ".join(draw.choice(WORDS, draw.integers(0, 5)))
+        asked = frozenset(analyse(query))
+        every = index.lexical(query, filter, len(truth.rows) + 1)
+        chunks = [hit.chunk for hit in every]
+        assert sorted(chunks) == sorted(f"c{at}" for at in allowed if asked & words[at])
+        assert index.lexical(query, filter, k) == every[:k]
+        if len(analyse(query)) == len(asked):  # a word said twice counts twice
+            for hit in every:
+                assert scores.setdefault((asked, hit.chunk), hit.score) == pytest.approx(hit.score)
+        question = unit(draw.normal(size=DIMENSION))
+        cosine = {at: float(held[at] @ question) for at in allowed}
+        near = [int(hit.chunk[1:]) for hit in index.dense(question, filter, k)]
+        assert near == cut(cosine, allowed, k)
+    index.forget()

@@ -30,6 +30,7 @@ class New:
     metadata: tuple[tuple[str, MetadataValue], ...] = ()
     headings: str = ""
     chunk: str = ""  # "": one of its own
+    shown: str | None = None  # None: what is indexed
 
 
 class Truth:
@@ -157,6 +158,7 @@ def _row(new: New, at: int, generation: int) -> Row:
         metadata=dict(new.metadata),
         text=above + new.text,
         own=len(above),
+        shown=above + new.text if new.shown is None else new.shown,
         vector=unit(new.vector),
     )
 
