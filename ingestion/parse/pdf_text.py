@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ingestion.parse.pdf_characters import Characters, Floats, Integers, characters, direct
+from ingestion.parse.pdf_calls import direct
+from ingestion.parse.pdf_characters import Characters, Floats, Integers, characters
 from ingestion.parse.pdf_lines import Line, PdfWord
 from ingestion.parse.pdf_parting import part_lines
 from ingestion.parse.pdf_words import word_starts
