@@ -39,9 +39,11 @@ _PARSERS = {
 def parse(data: bytes, name: str, limits: Limits | None = None) -> Parsed:
     """Parse a file in this process; use `ingestion.sandbox` for files that others gave us. Raises
     an UnreadableDocument, or a leaf of it, that says why."""
-    module, function = _PARSERS[sniff(data, name)]
+    family = sniff(data, name)
+    module, function = _PARSERS[family]
     parser = getattr(importlib.import_module(f"ingestion.parse.{module}"), function)
-    parsed: Parsed = parser(data, limits or Limits())
+    named = (name,) if family is Family.ARCHIVE else ()
+    parsed: Parsed = parser(data, limits or Limits(), *named)
     return parsed if parsed.title else dataclasses.replace(parsed, title=title_of(name))
 
 

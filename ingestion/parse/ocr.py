@@ -47,6 +47,10 @@ class Recogniser:
         self._longest = 0.0
         self.left = 0
 
+    def has_time(self) -> bool:
+        """Whether another picture like the slowest so far can be read."""
+        return time.monotonic() + self._longest <= self._until
+
     def lines(self, image: Image, page: int, scale: float) -> list[Line]:
         """The lines of `image` in reading order; `scale` is points a pixel. None are found where
         the time is over."""

@@ -7,7 +7,7 @@ import ctypes
 import math
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise, repeat
+from itertools import groupby, pairwise, repeat
 from typing import Any
 
 import numpy as np
@@ -37,8 +37,23 @@ def page_lines(page: Any, number: int) -> list[Line]:
         lines = list(_rejoined(_lines(page, sheet, found, number))) if found.text else []
     finally:
         sheet.close()
+    lines = _sideways_in_order(lines)
     part_lines(lines)
     return lines
+
+
+def _sideways_in_order(lines: list[Line]) -> list[Line]:
+    """Lines that stand on their side and come last first, the other way round: those that are read
+    downwards follow each other from right to left."""
+    ordered: list[Line] = []
+    for turned, group in groupby(lines, key=lambda line: line.turned):
+        run = list(group)
+        steps = [below.x0 - above.x0 for above, below in pairwise(run)]
+        down = sum(line.words[-1].box.y0 - line.words[0].box.y0 for line in run) > 0
+        if turned and steps and all(step > 0 if down else step < 0 for step in steps):
+            run.reverse()
+        ordered += run
+    return ordered
 
 
 def _rejoined(lines: Iterator[Line]) -> Iterator[Line]:

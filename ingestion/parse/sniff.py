@@ -56,6 +56,9 @@ _KNOWN_BY_NAME = {
     ".tab": Family.DELIMITED,
     ".psv": Family.DELIMITED,
 }
+_XML_NAMES = (".xml", ".rss", ".atom", ".svg", ".kml", ".gpx", ".xsd")
+_ELEMENT = re.compile(r"<[A-Za-z!]")
+_FLAT_ODF = "urn:oasis:names:tc:opendocument:xmlns:office:1.0"
 _JSON_NAMES = (".json", ".ndjson", ".jsonl", ".geojson")
 _MAIL_NAMES = (".eml", ".mht", ".p7s")
 
@@ -121,7 +124,10 @@ def _high(sample: bytes) -> bool:
 def _text_family(head: str, data: bytes, name: str) -> Family:
     start = head.lstrip("\ufeff \t\r\n").replace("\r\n", "\n")
     suffix = PurePosixPath(name.lower()).suffix
-    if start[:5].lower() == "<?xml" and not _HTML.search(start[:2048]):
+    xml = start[:5].lower() == "<?xml" or (suffix in _XML_NAMES and _ELEMENT.match(start))
+    if xml and not _HTML.search(start[:2048]):
+        if _FLAT_ODF in start[:4096]:
+            return Family.ODT
         return Family.XML
     if _is_mail(start, suffix):
         return Family.EML
