@@ -24,6 +24,7 @@ _BOLD_WEIGHT = 600
 _BOLD_NAMES = ("bold", "black", "heavy")
 _CELL = 18  # line heights that a cell may be wide; a line of the next column is wider
 _FINE = 1000  # device units a point, since pdfium maps to whole numbers
+_WIDEST = 2.0**30  # device units of a page
 _EDGES = (np.minimum, np.minimum, np.maximum, np.maximum)  # of a box around several
 
 Point = Callable[[Any, Any], tuple[Any, Any]]
@@ -160,12 +161,13 @@ def to_top_left(pdfium: Any, page: Any) -> Point:
     """The map from a page's own coordinates to points from the top left of the page as shown. It
     is affine, so three points of pdfium's own map give it (crop box and rotation included)."""
     width, height = page.get_size()
+    fine = min(_FINE, _WIDEST / max(width, height, 1.0))
 
     def shown(x: float, y: float) -> tuple[float, float]:
         px, py = ctypes.c_int(), ctypes.c_int()
-        size = (round(width * _FINE), round(height * _FINE))
+        size = (round(width * fine), round(height * fine))
         pdfium.FPDF_PageToDevice(page, 0, 0, *size, 0, x, y, px, py)
-        return px.value / _FINE, py.value / _FINE
+        return px.value / fine, py.value / fine
 
     (ox, oy), (ax, ay), (bx, by) = shown(0, 0), shown(1000, 0), shown(0, 1000)
     xx, xy, yx, yy = (ax - ox) / 1000, (ay - oy) / 1000, (bx - ox) / 1000, (by - oy) / 1000
