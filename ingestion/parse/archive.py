@@ -103,9 +103,7 @@ def _walk(
         ) from exc
 
 
-def _files(
-    data: bytes, name: str, members: Members, limits: Limits
-) -> Iterator[tuple[str, bytes]]:
+def _files(data: bytes, name: str, members: Members, limits: Limits) -> Iterator[tuple[str, bytes]]:
     if is_zip(data):
         yield from _zipped(data, members, limits)
     elif is_tar(data):

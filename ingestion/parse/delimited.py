@@ -28,7 +28,9 @@ def parse_delimited(data: bytes, limits: Limits) -> Parsed:
     csv.field_size_limit(limits.characters)
     transcript = Transcript(limits)
     text = text[named.end() :] if named else text
-    text = re.sub(rf'\\"(?!{re.escape(delimiter)}|\n|\Z)', '""', text)  # \" for "", as some write it
+    text = re.sub(
+        rf'\\"(?!{re.escape(delimiter)}|\n|\Z)', '""', text
+    )  # \" for "", as some write it
     source = io.StringIO(text, newline="")
     add_table(transcript, _rows(source, delimiter))
     return transcript.finish("text/csv")

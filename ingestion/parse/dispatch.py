@@ -31,6 +31,8 @@ _PARSERS = {
     Family.PPT: ("ppt", "parse_ppt"),
     Family.EML: ("mail", "parse_eml"),
     Family.MSG: ("msg", "parse_msg"),
+    Family.MAILBOX: ("mailbox", "parse_mailbox"),
+    Family.TNEF: ("mailbox", "parse_tnef"),
     Family.IMAGE: ("pictures", "parse_picture"),
     Family.ARCHIVE: ("archive", "parse_archive"),
 }

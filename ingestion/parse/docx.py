@@ -193,9 +193,7 @@ def _children(parent: Any, tag: str) -> Iterator[Any]:
 
 def _rows(table: Any) -> Iterator[Any]:
     """The rows but for those that a tracked change deleted."""
-    return (
-        row for row in _children(table, "tr") if row.find(f"{_W}trPr/{_W}del") is None
-    )
+    return (row for row in _children(table, "tr") if row.find(f"{_W}trPr/{_W}del") is None)
 
 
 def _cells(row: Any) -> list[Any]:

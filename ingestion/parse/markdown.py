@@ -17,7 +17,6 @@ from ingestion.parse.text import add_text
 from ingestion.parse.transcript import Transcript, clean
 from rag.domain import BlockKind, Parsed
 
-
 _NESTING = 40
 _NESTED = re.compile(rf"(?:[>*+-] ?){{{_NESTING}}}")  # deeper than the reader follows: as text then
 

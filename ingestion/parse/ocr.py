@@ -104,11 +104,11 @@ class Recogniser:
 
 def on_white(image: Image) -> Image:
     """The picture as RGB, what shows through as white paper."""
-    from PIL import Image as images
+    import PIL.Image
 
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
-        image = images.alpha_composite(images.new("RGBA", image.size, "white"), image)
+        image = PIL.Image.alpha_composite(PIL.Image.new("RGBA", image.size, "white"), image)
     return image.convert("RGB")
 
 

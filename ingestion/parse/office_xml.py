@@ -1,6 +1,6 @@
-"""Office files (OOXML) made alike before their libraries open them: templates, files with macros and
-the strict dialect of ISO/IEC 29500 read like the ordinary kind, and references to parts that are not
-there are dropped, as Office does."""
+"""Office files (OOXML) made alike before their libraries open them: templates, files with macros
+and the strict dialect of ISO/IEC 29500 read like the ordinary kind, and references to parts that
+are not there are dropped, as Office does."""
 
 from __future__ import annotations
 

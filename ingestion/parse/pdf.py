@@ -114,8 +114,8 @@ def _attached(document: Any, limits: Limits) -> tuple[Member, ...]:
             name, data = attachment.get_name(), bytes(attachment.get_data())
         except pypdfium2.PdfiumError as exc:
             raise UnreadableDocument(
-                f"file {number + 1} that is attached to the PDF is damaged ({exc}); attach it anew, "
-                "or save the PDF without it"
+                f"file {number + 1} that is attached to the PDF is damaged ({exc}); attach it "
+                "anew, or save the PDF without it"
             ) from exc
         if data:
             members.add(file_name(name, f"attachment-{number + 1}"), data)
@@ -126,9 +126,7 @@ def _check_left(pages: Pages, count: int, limits: Limits) -> None:
     """Raise LimitExceeded where too little of a scan was read for its text to stand for it,
     UnreadableDocument where no page can be opened."""
     if count and pages.damaged == count:
-        raise UnreadableDocument(
-            "all pages of the PDF are damaged; save or print it to PDF again"
-        )
+        raise UnreadableDocument("all pages of the PDF are damaged; save or print it to PDF again")
     if pages.left > count - pages.unread:
         raise LimitExceeded(
             f"{pages.recognised + pages.unread} of {count} pages are pictures of text, and "

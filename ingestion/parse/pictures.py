@@ -70,9 +70,9 @@ def parse_picture(data: bytes, limits: Limits) -> Parsed:
             add_page_block(transcript, block)
     if recogniser.left:
         raise LimitExceeded(
-            f"recognising the text of {count} {'page' if count == 1 else 'pages'} takes longer than "
-            f"{limits.seconds:g} seconds; {recogniser.left} left unread: split the picture, make it "
-            "smaller, or raise parse_seconds"
+            f"recognising the text of {count} page(s) takes longer than {limits.seconds:g} "
+            f"seconds; {recogniser.left} are left: split the picture, make it smaller, or raise "
+            "parse_seconds"
         )
     return transcript.finish(
         _MEDIA_TYPES[picture_format(data)], pages=count, nothing="no text was found on the picture"

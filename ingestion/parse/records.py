@@ -53,11 +53,15 @@ def read_json(text: str) -> list[Any] | None:
 
 
 def _loaded(text: str) -> Any:
-    """The value with its numbers as they are written, whatever their size."""
+    """The value with its numbers as they are written, whatever their size, but for 3.0 as 3."""
     return json.loads(
-        text, strict=False, parse_float=str, parse_int=str, parse_constant=str,
+        text, strict=False, parse_float=_plain, parse_int=str, parse_constant=str,
         object_pairs_hook=_with_all_values,
     )  # fmt: skip
+
+
+def _plain(number: str) -> str:
+    return number.removesuffix(".0")
 
 
 def _with_all_values(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -153,7 +157,9 @@ def xml_root(data: bytes, what: str) -> Any:
             root = etree.fromstring(data, kept)
     except (etree.LxmlError, ValueError) as exc:
         if "Excessive depth" in str(exc):
-            raise LimitExceeded(f"{what} is nested too deeply to be read ({str(exc)[:60]})") from exc
+            raise LimitExceeded(
+                f"{what} is nested too deeply to be read ({str(exc)[:60]})"
+            ) from exc
         raise UnreadableDocument(
             f"{what} is not well formed ({str(exc)[:150]}); export it again"
         ) from exc

@@ -10,6 +10,7 @@ from ingestion.parse.archive import is_archive
 from ingestion.parse.container import is_zip, office_family
 from ingestion.parse.decode import decode
 from ingestion.parse.family import READABLE, Family
+from ingestion.parse.mailbox import TNEF_MARK, is_mailbox
 from ingestion.parse.pictures import picture_format
 from rag.errors import EmptyDocument, EncryptedDocument, UnreadableDocument, UnsupportedType
 
@@ -80,6 +81,10 @@ def sniff(data: bytes, name: str) -> Family:
         return Family.RTF
     if picture_format(data):
         return Family.IMAGE
+    if data.startswith(TNEF_MARK):
+        return Family.TNEF
+    if is_mailbox(data):
+        return Family.MAILBOX
     _refuse_known_binaries(data, name)
     return _text_family(decode(data[: 2**16]), data, name)
 

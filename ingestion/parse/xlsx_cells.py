@@ -12,7 +12,7 @@ from typing import Any
 
 from ingestion.parse.records import xml_root
 
-_CELL = re.compile(rb'<c\b([^>]*?)>(?:(?!</c>).)*?</c>', re.DOTALL)
+_CELL = re.compile(rb"<c\b([^>]*?)>(?:(?!</c>).)*?</c>", re.DOTALL)
 _AT = re.compile(rb'\br="([A-Z]{1,3})(\d{1,7})"')
 _STYLE = re.compile(rb'\bs="(\d+)"')
 _ERROR = re.compile(rb'\bt="e"')
@@ -112,7 +112,9 @@ class Workbook:
         return self._archive.read(part) if part in self._names else b""
 
 
-def with_cells(rows: Iterator[list[str]], cells: Mapping[tuple[int, int], str]) -> Iterator[list[str]]:
+def with_cells(
+    rows: Iterator[list[str]], cells: Mapping[tuple[int, int], str]
+) -> Iterator[list[str]]:
     """The rows (from the first of the sheet on) with these cells put in."""
     by_row: dict[int, dict[int, str]] = {}
     for (row, column), text in cells.items():
