@@ -34,7 +34,7 @@ _PARSERS = tuple(
 )
 # what recognises pictures is left out: few documents need it, and it fills the address space
 _LIBRARIES = (
-    *("charset_normalizer", "docx", "olefile", "pptx", "puremagic", "pypdfium2.raw"),
+    *("chardet", "docx", "olefile", "pptx", "puremagic", "pypdfium2.raw"),
     *("PIL.Image", "python_calamine"),
 )
 _GRACE = 5.0  # seconds beyond the child's own alarm before the helper itself is given up

@@ -19,6 +19,7 @@ from typing import IO, cast
 
 from ingestion.limits import MIB, Limits
 from ingestion.parse.container import check_container, is_zip, office_family
+from ingestion.parse.decode import likeliest_encoding
 from ingestion.parse.members import Members, listing, safe_path
 from ingestion.parse.transcript import Transcript
 from rag.domain import BlockKind, Parsed
@@ -50,14 +51,23 @@ def is_archive(data: bytes) -> bool:
 
 
 def is_tar(data: bytes) -> bool:
-    return data[_TAR_MARK] == b"ustar"
+    if data[_TAR_MARK] == b"ustar":
+        return True
+    if len(data) < 1024 or not data[: _TAR_MARK.start].rstrip(b"\0"):
+        return False
+    try:  # one from before the mark, told by the sum over its first header
+        tarfile.TarInfo.frombuf(data[:512], "latin-1", "replace")
+    except tarfile.HeaderError:
+        return False
+    return True
 
 
-def parse_archive(data: bytes, limits: Limits) -> Parsed:
-    """The list of what is inside as text, and the files themselves. Raises UnreadableDocument when
+def parse_archive(data: bytes, limits: Limits, name: str = "") -> Parsed:
+    """The list of what is inside as text, and the files themselves; `name` tells what a packed
+    file is called that does not say it. Raises UnreadableDocument when
     it is damaged, EncryptedDocument, LimitExceeded, EmptyDocument."""
     members = Members(limits)
-    _walk(data, "", members, limits, 1)
+    _walk(data, "", members, limits, 1, PurePosixPath(name).name)
     found = members.all()
     if not found:
         raise EmptyDocument("the archive holds no files")
@@ -66,17 +76,19 @@ def parse_archive(data: bytes, limits: Limits) -> Parsed:
     return transcript.finish(MEDIA_TYPE if is_zip(data) else TAR_MEDIA_TYPE, members=found)
 
 
-def _walk(data: bytes, prefix: str, members: Members, limits: Limits, depth: int) -> None:
+def _walk(
+    data: bytes, prefix: str, members: Members, limits: Limits, depth: int, name: str
+) -> None:
     if depth > limits.archive_depth:
         raise LimitExceeded(
             f"archives are nested more than {limits.archive_depth} deep at {prefix[:120]!r}; "
             "unpack them, or raise max_archive_depth"
         )
     try:
-        for path, inner in _files(data, prefix, members, limits):
+        for path, inner in _files(data, name, members, limits):
             whole = f"{prefix}{path}"
             if is_archive(inner):
-                _walk(inner, f"{whole}/", members, limits, depth + 1)
+                _walk(inner, f"{whole}/", members, limits, depth + 1, PurePosixPath(path).name)
             else:
                 members.add(whole, inner)
     except (UnreadableDocument, MemoryError):
@@ -91,35 +103,45 @@ def _walk(data: bytes, prefix: str, members: Members, limits: Limits, depth: int
         ) from exc
 
 
-def _files(
-    data: bytes, prefix: str, members: Members, limits: Limits
-) -> Iterator[tuple[str, bytes]]:
+def _files(data: bytes, name: str, members: Members, limits: Limits) -> Iterator[tuple[str, bytes]]:
     if is_zip(data):
         yield from _zipped(data, members, limits)
     elif is_tar(data):
         yield from _tarred(data, members)
     else:
-        yield from _unpacked(data, prefix, members, limits)
+        yield from _unpacked(data, name, members, limits)
 
 
 def _zipped(data: bytes, members: Members, limits: Limits) -> Iterator[tuple[str, bytes]]:
     check_container(data, limits, names=False)
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        encoding = _names_encoding(archive.infolist())
         for info in archive.infolist():
             link = (info.external_attr >> 16) & 0o170000 == 0o120000
-            path = "" if info.is_dir() or link else safe_path(_zip_name(info))
+            path = "" if info.is_dir() or link else safe_path(_zip_name(info, encoding))
             if path:
                 members.admit(path, info.file_size)
                 with archive.open(info) as source:
                     yield path, _read(source, path, members, info.file_size)
 
 
-def _zip_name(info: zipfile.ZipInfo) -> str:
-    """The name as it was meant: packers write UTF-8 without saying so."""
+def _names_encoding(members: list[zipfile.ZipInfo]) -> str:
+    """What names are written in that are not said to be UTF-8: packers write UTF-8 without saying
+    so, and those of Windows in the encoding of their country."""
+    unsaid = (info.filename for info in members if not info.flag_bits & 0x800)
+    raw = b"\n".join(name.encode("cp437", "replace") for name in unsaid)
+    try:
+        raw.decode("utf-8")
+    except UnicodeError:
+        return likeliest_encoding(raw) or "cp437"
+    return "utf-8"
+
+
+def _zip_name(info: zipfile.ZipInfo, encoding: str) -> str:
     if info.flag_bits & 0x800:
         return info.filename
     try:
-        return info.filename.encode("cp437").decode("utf-8")
+        return info.filename.encode("cp437").decode(encoding)
     except UnicodeError:
         return info.filename
 
@@ -135,12 +157,12 @@ def _tarred(data: bytes, members: Members) -> Iterator[tuple[str, bytes]]:
 
 
 def _unpacked(
-    data: bytes, prefix: str, members: Members, limits: Limits
+    data: bytes, outer: str, members: Members, limits: Limits
 ) -> Iterator[tuple[str, bytes]]:
     """The one file that gzip, bzip2 or xz hold; a tar in it is opened at once."""
     opener = _PACKED[_packing(data)]
     most = min(limits.archived_bytes, limits.expansion * len(data) + 4 * MIB)
-    name = _packed_name(data, prefix)
+    name = _packed_name(data, outer)
     with opener(io.BytesIO(data)) as source:
         inner = _read(source, name, members, members.room(most))
     if is_tar(inner):
@@ -149,15 +171,16 @@ def _unpacked(
         yield name, inner
 
 
-def _packed_name(data: bytes, prefix: str) -> str:
+def _packed_name(data: bytes, outer: str) -> str:
     """The name gzip keeps of what it packed, else that of the outer file without its ending."""
     flags = data[3] if data.startswith(b"\x1f\x8b") and len(data) > 10 else 0
     if flags & 0x08 and not flags & 0x04:
         held = safe_path(data[10 : data.index(b"\0", 10)].decode("latin-1"))
         if held:
             return PurePosixPath(held).name
-    outer = PurePosixPath(prefix)
-    return outer.stem if outer.suffix.lower() in (".gz", ".bz2", ".xz") else "contents"
+    path = PurePosixPath(outer)
+    stem = safe_path(path.stem) if path.suffix.lower() in (".gz", ".bz2", ".xz") else ""
+    return stem or "contents"
 
 
 def _read(source: IO[bytes], name: str, members: Members, most: int) -> bytes:

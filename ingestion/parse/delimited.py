@@ -27,20 +27,17 @@ def parse_delimited(data: bytes, limits: Limits) -> Parsed:
     delimiter = named.group(1) if named else delimiter_of(text[:_SAMPLE])
     csv.field_size_limit(limits.characters)
     transcript = Transcript(limits)
-    source = io.StringIO(text[named.end() :] if named else text, newline="")
+    text = text[named.end() :] if named else text
+    text = re.sub(
+        rf'\\"(?!{re.escape(delimiter)}|\n|\Z)', '""', text
+    )  # \" for "", as some write it
+    source = io.StringIO(text, newline="")
     add_table(transcript, _rows(source, delimiter))
     return transcript.finish("text/csv")
 
 
 def _rows(source: io.StringIO, delimiter: str) -> list[list[str]]:
-    escaped = '\\"' in source.getvalue()[:_SAMPLE]
-    reader = csv.reader(
-        source,
-        delimiter=delimiter,
-        skipinitialspace=True,
-        escapechar="\\" if escaped else None,
-        doublequote=not escaped,
-    )
+    reader = csv.reader(source, delimiter=delimiter, skipinitialspace=True)
     try:
         return list(reader)
     except csv.Error as exc:

@@ -31,6 +31,8 @@ _PARSERS = {
     Family.PPT: ("ppt", "parse_ppt"),
     Family.EML: ("mail", "parse_eml"),
     Family.MSG: ("msg", "parse_msg"),
+    Family.MAILBOX: ("mailbox", "parse_mailbox"),
+    Family.TNEF: ("mailbox", "parse_tnef"),
     Family.IMAGE: ("pictures", "parse_picture"),
     Family.ARCHIVE: ("archive", "parse_archive"),
 }
@@ -39,9 +41,11 @@ _PARSERS = {
 def parse(data: bytes, name: str, limits: Limits | None = None) -> Parsed:
     """Parse a file in this process; use `ingestion.sandbox` for files that others gave us. Raises
     an UnreadableDocument, or a leaf of it, that says why."""
-    module, function = _PARSERS[sniff(data, name)]
+    family = sniff(data, name)
+    module, function = _PARSERS[family]
     parser = getattr(importlib.import_module(f"ingestion.parse.{module}"), function)
-    parsed: Parsed = parser(data, limits or Limits())
+    named = (name,) if family is Family.ARCHIVE else ()
+    parsed: Parsed = parser(data, limits or Limits(), *named)
     return parsed if parsed.title else dataclasses.replace(parsed, title=title_of(name))
 
 

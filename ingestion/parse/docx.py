@@ -12,6 +12,8 @@ from typing import Any
 
 from ingestion.limits import Limits
 from ingestion.parse.container import check_container
+from ingestion.parse.docx_notes import beside_the_body
+from ingestion.parse.office_xml import ordinary
 from ingestion.parse.rows import table_text
 from ingestion.parse.transcript import Transcript
 from rag.domain import BlockKind, Parsed
@@ -19,8 +21,15 @@ from rag.errors import UnreadableDocument
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
-_FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
-_WRAPPERS = frozenset(_W + name for name in ("sdt", "sdtContent", "ins", "smartTag", "customXml"))
+_MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
+_FALLBACK = _MC + "Fallback"
+_FORMULA = "{http://schemas.openxmlformats.org/officeDocument/2006/math}t"
+_WRAPPERS = frozenset(
+    (
+        *(_W + name for name in ("sdt", "sdtContent", "ins", "moveTo", "smartTag", "customXml")),
+        *(_MC + name for name in ("AlternateContent", "Choice")),
+    )
+)
 _SKIPPED = frozenset((_W + "del", _W + "moveFrom", _W + "pPr", _W + "instrText", _FALLBACK))
 _SHORTEST_LABEL_ROW = 2
 
@@ -29,9 +38,11 @@ def parse_docx(data: bytes, limits: Limits) -> Parsed:
     """Parse a Word document. Raises UnreadableDocument when it is damaged, LimitExceeded before
     unpacking too much, EmptyDocument."""
     check_container(data, limits)
-    document = _open(data)
+    document = _open(ordinary(data))
     transcript = Transcript(limits)
     _Body(document, transcript).add(document.element.body)
+    for text in beside_the_body(document, _text):
+        transcript.add(BlockKind.PARAGRAPH, text)
     properties = document.core_properties
     return transcript.finish(
         MEDIA_TYPE,
@@ -181,7 +192,8 @@ def _children(parent: Any, tag: str) -> Iterator[Any]:
 
 
 def _rows(table: Any) -> Iterator[Any]:
-    return _children(table, "tr")
+    """The rows but for those that a tracked change deleted."""
+    return (row for row in _children(table, "tr") if row.find(f"{_W}trPr/{_W}del") is None)
 
 
 def _cells(row: Any) -> list[Any]:
@@ -218,7 +230,7 @@ def _text(paragraph: Any) -> str:
     stack = list(reversed(paragraph))
     while stack:
         node = stack.pop()
-        if node.tag == _W + "t":
+        if node.tag in (_W + "t", _FORMULA):
             pieces.append(node.text or "")
         elif node.tag in (_W + "tab", _W + "ptab"):
             pieces.append("\t")

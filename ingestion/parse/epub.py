@@ -8,14 +8,14 @@ from urllib.parse import unquote
 
 from ingestion.limits import Limits
 from ingestion.parse.container import check_container, member
-from ingestion.parse.decode import decode
-from ingestion.parse.html import add_html
+from ingestion.parse.html import add_html, html_source
 from ingestion.parse.records import xml_root
 from ingestion.parse.transcript import Transcript
 from rag.domain import Parsed
-from rag.errors import EncryptedDocument, UnreadableDocument
+from rag.errors import EncryptedDocument, UnreadableDocument, UnsupportedType
 
 MEDIA_TYPE = "application/epub+zip"
+_LOCKED = "the book is locked (DRM); upload a copy without a lock"
 _CONTAINER = "META-INF/container.xml"
 _PAGES = ("application/xhtml+xml", "text/html", "application/x-dtbook+xml")
 
@@ -31,9 +31,14 @@ def parse_epub(data: bytes, limits: Limits) -> Parsed:
     for path in _spine(package, posixpath.dirname(where)):
         source = member(data, path, missing=b"")
         if source:
-            add_html(transcript, decode(source))
+            try:
+                add_html(transcript, html_source(source))
+            except UnsupportedType as exc:
+                if locked:
+                    raise EncryptedDocument(_LOCKED) from exc
+                raise
     if locked and not transcript.blocks:
-        raise EncryptedDocument("the book is locked (DRM); upload a copy without a lock")
+        raise EncryptedDocument(_LOCKED)
     title, metadata = _properties(package)
     return transcript.finish(MEDIA_TYPE, title=title, metadata=metadata)
 

@@ -23,6 +23,8 @@ class Family(StrEnum):
     PPT = "ppt"
     EML = "eml"
     MSG = "msg"
+    MAILBOX = "mailbox"
+    TNEF = "tnef"
     IMAGE = "image"
     ARCHIVE = "archive"
 

@@ -19,11 +19,17 @@ def _names(line: str) -> frozenset[str]:
 
 
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.I)
+_XML_CHARSET = re.compile(rb"""\s*<\?xml[^>]{0,150}?encoding\s*=\s*["']([\w.:-]{1,40})""")
+_DECLARED = 16_384  # bytes in which the encoding is named
+_XHTML = re.compile(r"<\?xml\b|w3\.org/1999/xhtml")
+_CLOSED = re.compile(r"""<([A-Za-z][\w:-]*+)((?:[^<>"'/]|"[^"]*"|'[^']*'|/(?!>))*+)/>""")
+_VOID = _names("area base br col embed hr img input link meta param source track wbr")
 _HIDDEN_STYLE = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?![.\d])", re.I
 )
 _DROPPED = _names(
-    "head script style template noscript iframe object embed svg math canvas audio video nav "
+    "head script style template noscript object embed svg canvas audio video nav "
+    "annotation annotation-xml "
     "select button input textarea datalist dialog"
 )
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
@@ -31,18 +37,19 @@ _LISTS = frozenset(("ul", "ol", "menu"))
 _INLINE = _names(
     "a abbr acronym b bdi bdo big cite code data del dfn em font i img ins kbd label mark meter "
     "output progress q ruby rb rp rt s samp small span strike strong sub sup time tt u var wbr "
-    "br -text"
+    "br -text math semantics mrow mi mo mn mtext msup msub msubsup mfrac msqrt mroot mstyle"
 )
 
 
 def parse_html(data: bytes, limits: Limits) -> Parsed:
     """Parse a page. Raises UnsupportedType for binary data, EmptyDocument without visible text."""
-    declared = _CHARSET.search(data[:4096])
-    source = decode(data, declared.group(1).decode("ascii") if declared else None)
-    tree = LexborHTMLParser(source)
+    tree = LexborHTMLParser(html_source(data))
     transcript = Transcript(limits)
     if tree.body is not None:
         _Walk(transcript).children(tree.body)
+    if not transcript.blocks:  # what is shown where there are no scripts, or no frames
+        for node in tree.css("noscript, noframes"):
+            add_html(transcript, node.text() if node.tag == "noframes" else node.inner_html or "")
     title = tree.css_first("head > title")
     return transcript.finish(
         "text/html",
@@ -50,6 +57,21 @@ def parse_html(data: bytes, limits: Limits) -> Parsed:
         metadata=_metadata(tree),
         nothing="the page holds no visible text; it may be filled by a script, save it as PDF",
     )
+
+
+def html_source(data: bytes) -> str:
+    """The markup as text, in the encoding that it names; XHTML in the way HTML is read: there
+    `<title/>` would swallow all that follows. Raises UnsupportedType for binary data."""
+    declared = _CHARSET.search(data[:_DECLARED]) or _XML_CHARSET.match(data[:200])
+    source = decode(data, declared.group(1).decode("ascii") if declared else None)
+    if not _XHTML.search(source[:2000]):
+        return source
+    return _CLOSED.sub(_opened, source)
+
+
+def _opened(tag: re.Match[str]) -> str:
+    name, attributes = tag.groups()
+    return tag[0] if name.lower() in _VOID else f"<{name}{attributes}></{name}>"
 
 
 def add_html(transcript: Transcript, source: str) -> None:
@@ -100,6 +122,10 @@ class _Walk:
             self.run.append("\v")
         elif tag == "img":
             self.run.append(_description(node))
+        elif tag == "iframe":
+            self.flush()
+            inner = LexborHTMLParser(node.attributes.get("srcdoc") or "").body
+            stack.extend((None, *reversed(_nodes(inner) if inner is not None else [])))
         elif tag in _INLINE:
             stack.extend(reversed(_nodes(node)))
         elif tag in _HEADINGS:
@@ -122,13 +148,14 @@ class _Walk:
     def add_table(self, table: LexborNode) -> None:
         rows: list[list[str]] = []
         header = False
+        below: dict[int, int] = {}  # columns that a cell above fills, and for how many rows more
         for row in table.css("tr"):
             cells = [cell for cell in _nodes(row) if cell.tag in ("td", "th") and _visible(cell)]
             if not rows:
                 header = bool(cells) and all(
                     cell.tag == "th" or _bold(cell) for cell in cells if squeeze(_text(cell))
                 )
-            rows.append([_text(cell) for cell in cells for _ in range(_span(cell, bool(rows)))])
+            rows.append(_row(cells, below, bool(rows)))
         caption = table.css_first("caption")
         if caption is not None:
             self.transcript.add(BlockKind.PARAGRAPH, squeeze(_text(caption)))
@@ -221,8 +248,30 @@ def _bold(cell: LexborNode) -> bool:
     return bool(inner) and all(node.tag in ("b", "strong") for node in inner)
 
 
-def _span(cell: LexborNode, below_header: bool) -> int:
-    """How many columns the cell fills; a header is repeated over them, a value stands once."""
-    raw = cell.attributes.get("colspan") or "1"
-    columns = min(int(raw), 50) if raw.isdigit() and raw.isascii() else 1
-    return 1 if below_header else max(columns, 1)
+def _row(cells: list[LexborNode], below: dict[int, int], below_header: bool) -> list[str]:
+    """The texts of a row, each in its column: a header is repeated over the columns it fills, a
+    value stands in the first of them, and not again in the rows below that it fills. `below` is
+    brought up to date."""
+    texts: list[str] = []
+    for cell in cells:
+        _pass_filled(texts, below)
+        columns, rows = _span(cell, "colspan"), _span(cell, "rowspan")
+        text = _text(cell)
+        for number in range(columns):
+            if rows > 1:
+                below[len(texts)] = rows - 1
+            texts.append(text if number == 0 or not below_header else "")
+    _pass_filled(texts, below)
+    return texts
+
+
+def _pass_filled(texts: list[str], below: dict[int, int]) -> None:
+    """Leave the next columns blank as long as a cell above fills them."""
+    while below.get(len(texts), 0):
+        below[len(texts)] -= 1
+        texts.append("")
+
+
+def _span(cell: LexborNode, name: str) -> int:
+    raw = cell.attributes.get(name) or "1"
+    return max(min(int(raw), 50), 1) if raw.isdigit() and raw.isascii() else 1

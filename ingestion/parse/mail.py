@@ -10,13 +10,14 @@ from email.message import Message
 
 from ingestion.limits import Limits
 from ingestion.parse.decode import decode
-from ingestion.parse.html import add_html
+from ingestion.parse.html import add_html, inline_html_text
 from ingestion.parse.members import Members, file_name, listing
 from ingestion.parse.text import add_text
 from ingestion.parse.transcript import Transcript, squeeze
 from rag.domain import BlockKind, Parsed
 from rag.errors import UnreadableDocument, UnsupportedType
 
+_RICHER = 1.5  # how much more the HTML says where the plain words are not all
 _DEEPEST = 30  # parts in parts
 _SIGNATURES = ("application/pkcs7-signature", "application/x-pkcs7-signature",
                "application/pgp-signature")  # fmt: skip
@@ -25,13 +26,29 @@ _EXTENSIONS = {"text/plain": ".txt", "text/html": ".html", "text/calendar": ".ic
 
 
 @dataclass(slots=True)
+class Body:
+    """Words of a message, and the same words as HTML where both were sent."""
+
+    plain: str = ""
+    html: str = ""
+
+    def is_better_as_html(self) -> bool:
+        """Where there is no other, for its tables, and where the plain words only say that a
+        reader of HTML is needed."""
+        if not self.html or not self.plain.strip():
+            return bool(self.html)
+        return "<table" in self.html.lower() or (
+            len(inline_html_text(self.html)) > _RICHER * len(squeeze(self.plain))
+        )
+
+
+@dataclass(slots=True)
 class Letter:
     """What any kind of message holds. `headers` are shown in their order, blank ones left out."""
 
     subject: str = ""
     headers: dict[str, str] = field(default_factory=dict)
-    plain: str = ""
-    html: str = ""
+    bodies: list[Body] = field(default_factory=list)
 
 
 def parse_eml(data: bytes, limits: Limits) -> Parsed:
@@ -41,8 +58,11 @@ def parse_eml(data: bytes, limits: Limits) -> Parsed:
     letter.subject = _header(message, "subject")
     for name in ("From", "To", "Cc", "Date"):
         letter.headers[name] = _header(message, name)
-    for part in _parts(message, 0):
-        _take(part, letter, members)
+    for group in _parts(message, 0):
+        body = Body()
+        letter.bodies.append(body)
+        for part in group:
+            _take(part, body, members)
     return written_letter(letter, members, "message/rfc822", limits)
 
 
@@ -52,10 +72,11 @@ def written_letter(letter: Letter, members: Members, media_type: str, limits: Li
     transcript.add(BlockKind.HEADING, squeeze(letter.subject), level=1)
     lines = [f"{name}: {squeeze(value)}" for name, value in letter.headers.items() if value]
     transcript.add(BlockKind.PARAGRAPH, "\n".join(lines))
-    if letter.html and (not letter.plain.strip() or "<table" in letter.html.lower()):
-        add_html(transcript, letter.html)
-    else:
-        add_text(transcript, letter.plain)
+    for body in letter.bodies:
+        if body.is_better_as_html():
+            add_html(transcript, body.html)
+        else:
+            add_text(transcript, body.plain)
     found = members.all()
     if found:
         transcript.add(BlockKind.LIST, "Attached:\n" + listing(member.name for member in found))
@@ -88,28 +109,32 @@ def _header(message: Message, name: str) -> str:
     return "" if value is None else str(value)
 
 
-def _parts(message: Message, depth: int) -> Iterator[Message]:
-    """The leaves in their order; of alternatives all, since attachments hide among them. A message
-    inside this one is a leaf."""
+def _parts(message: Message, depth: int) -> Iterator[list[Message]]:
+    """The leaves in their order, each alone but for alternatives, which stand together: all of
+    them, since attachments hide among them. A message inside this one is a leaf."""
     inside = message.get_payload() if message.is_multipart() else None
     if not isinstance(inside, list) or message.get_content_type() == "message/rfc822":
-        yield message
+        yield [message]
         return
     if depth >= _DEEPEST:
         raise UnreadableDocument(f"the message is nested more than {_DEEPEST} deep")
-    for part in inside:
-        if isinstance(part, Message):
-            yield from _parts(part, depth + 1)
+    parts = (part for part in inside if isinstance(part, Message))
+    groups = [group for part in parts for group in _parts(part, depth + 1)]
+    if message.get_content_type() == "multipart/alternative":
+        yield [part for group in groups for part in group]
+    else:
+        yield from groups
 
 
-def _take(part: Message, letter: Letter, members: Members) -> None:
+def _take(part: Message, body: Body, members: Members) -> None:
     kind = part.get_content_type()
     name = _file_name(part)
     attached = part.get_content_disposition() == "attachment" or bool(name)
-    if kind == "text/plain" and not attached:
-        letter.plain = f"{letter.plain}\n\n{_text(part)}" if letter.plain else _text(part)
+    unparted = part.get_content_maintype() == "multipart"  # its boundary is missing
+    if (kind == "text/plain" or unparted) and not attached:
+        body.plain = f"{body.plain}\n\n{_text(part)}" if body.plain else _text(part)
     elif kind == "text/html" and not attached:
-        letter.html += _text(part)
+        body.html += _text(part)
     elif kind == "message/rfc822":
         inside = part.get_payload()
         for inner in inside if isinstance(inside, list) else ():
@@ -151,7 +176,6 @@ def _text(part: Message) -> str:
     if not data.strip():
         return ""
     charset = part.get_content_charset() or ""
-    charset = {"iso-8859-8-i": "iso-8859-8", "iso-8859-6-i": "iso-8859-6"}.get(charset, charset)
     try:
         return decode(data, charset or None)
     except UnsupportedType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from markdown_it import MarkdownIt
@@ -12,17 +13,23 @@ from ingestion.parse.decode import decode
 from ingestion.parse.front_matter import drop_template_tags, split_front_matter
 from ingestion.parse.html import add_html, inline_html_text
 from ingestion.parse.rows import table_text
+from ingestion.parse.text import add_text
 from ingestion.parse.transcript import Transcript, clean
 from rag.domain import BlockKind, Parsed
+
+_NESTING = 40
+_NESTED = re.compile(rf"(?:[>*+-] ?){{{_NESTING}}}")  # deeper than the reader follows: as text then
 
 
 def parse_markdown(data: bytes, limits: Limits) -> Parsed:
     """Parse CommonMark with tables. Front matter becomes metadata and, where it has one, the
     title. Raises UnsupportedType for binary data, EmptyDocument."""
     metadata, source = split_front_matter(clean(decode(data)))
-    reader = MarkdownIt("commonmark", {"maxNesting": 40}).enable(["table", "strikethrough"])
+    reader = MarkdownIt("commonmark", {"maxNesting": _NESTING}).enable(["table", "strikethrough"])
     transcript = Transcript(limits)
     _add_blocks(transcript, reader.parse(drop_template_tags(source)))
+    if not transcript.blocks and _NESTED.match(source.lstrip()):
+        add_text(transcript, drop_template_tags(source))
     title = metadata.pop("title", "")
     if not transcript.blocks:  # a page that only points elsewhere: what it says of itself
         transcript.add(BlockKind.HEADING, title, level=1)

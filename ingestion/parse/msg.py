@@ -6,7 +6,7 @@ import io
 from typing import Any
 
 from ingestion.limits import Limits
-from ingestion.parse.mail import Letter, written_letter
+from ingestion.parse.mail import Body, Letter, written_letter
 from ingestion.parse.members import Members, file_name
 from rag.domain import Parsed
 from rag.errors import UnreadableDocument
@@ -33,8 +33,7 @@ def parse_msg(data: bytes, limits: Limits) -> Parsed:
         letter.headers["To"] = ", ".join(filter(None, to)) or headers.get("To", "")
         letter.headers["Cc"] = headers.get("Cc", "")
         letter.headers["Date"] = sent.isoformat(" ", "minutes") if sent else headers.get("Date", "")
-        letter.plain = message.body or ""
-        letter.html = message.html_body or ""
+        letter.bodies.append(Body(message.body or "", message.html_body or ""))
         for number, each in enumerate(message.attachments, 1):
             content = each.file_bytes
             if content:

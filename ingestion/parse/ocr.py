@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 LONGEST_SIDE = 1_700  # pixels of a picture to be read: about 150 dpi of an A4 page
+_AT_ONCE = 24  # lines that are read before the clock is looked at
 _LEAST_SCORE = 0.5  # of a line, from 0 to 1
 _LETTERS = 0.75  # height of a line of text over that of the box that is found around it
 _ALIKE = 0.25  # heights that differ less are one size of letters, measured with errors
@@ -40,30 +41,75 @@ def installed() -> bool:
 
 
 class Recogniser:
-    """Reads pictures while there is time. `left` counts those that there was no time for."""
+    """Reads pictures while there is time. `left` counts those that there was no time for, or not
+    enough to read all their lines: half of a page would not say that it is half."""
 
     def __init__(self, seconds: float) -> None:
         self._until = time.monotonic() + _SHARE * seconds
         self._longest = 0.0
         self.left = 0
 
+    def has_time(self) -> bool:
+        """Whether another picture like the slowest so far can be read."""
+        return time.monotonic() + self._longest <= self._until
+
     def lines(self, image: Image, page: int, scale: float) -> list[Line]:
         """The lines of `image` in reading order; `scale` is points a pixel. None are found where
         the time is over."""
         began = time.monotonic()
-        if began + self._longest > self._until:
+        if not self.has_time():
             self.left += 1
             return []
-        shown = image.convert("RGB")
+        shown = on_white(image)
         side = max(shown.size)
         if side > LONGEST_SIDE:
             ratio = LONGEST_SIDE / side
             size = max(1, round(shown.width * ratio)), max(1, round(shown.height * ratio))
             shown, scale = shown.resize(size), scale / ratio
-        found = _engine()(np.asarray(shown)[:, :, ::-1], return_word_box=True)
+        try:
+            lines = list(self._read(np.asarray(shown)[:, :, ::-1], page, scale))
+        except TimeoutError:
+            self.left += 1
+            return []
         self._longest = max(self._longest, time.monotonic() - began)
-        lines = _evened(list(_lines(found, page, scale)))
-        return in_reading_order(lines)
+        return in_reading_order(_evened(lines))
+
+    def _read(self, pixels: Any, page: int, scale: float) -> Iterator[Line]:
+        """The lines, read some at a time, so that a picture full of them ends in time. Raises
+        TimeoutError."""
+        from rapidocr.ch_ppocr_cls import TextClsOutput
+        from rapidocr.ch_ppocr_det import TextDetOutput
+        from rapidocr.main import RapidOCRError
+
+        engine = _engine()
+        picture, record = engine.preprocess_img(pixels)
+        try:
+            crops, places = engine.detect_and_crop(picture, record)
+        except RapidOCRError:  # there is no text
+            return
+        for start in range(0, len(crops), _AT_ONCE):
+            if time.monotonic() > self._until:
+                raise TimeoutError
+            some = slice(start, start + _AT_ONCE)
+            try:
+                words = engine.recognize_txt(crops[some])
+            except RapidOCRError:  # none of these is text
+                continue
+            boxes = TextDetOutput(boxes=places.boxes[some], scores=places.scores[some])
+            found = engine.build_final_output(
+                pixels, boxes, TextClsOutput(), words, crops[some], record
+            )
+            yield from _lines(found, page, scale)
+
+
+def on_white(image: Image) -> Image:
+    """The picture as RGB, what shows through as white paper."""
+    import PIL.Image
+
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = PIL.Image.alpha_composite(PIL.Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
 
 
 def _evened(lines: list[Line]) -> list[Line]:
@@ -83,7 +129,8 @@ def _engine() -> Any:
 
     threads = {"intra_op_num_threads": 1, "inter_op_num_threads": 1}
     engine = {f"EngineConfig.onnxruntime.{name}": value for name, value in threads.items()}
-    return RapidOCR(params={"Global.log_level": "critical", "Global.use_cls": False, **engine})
+    settings = {"log_level": "critical", "use_cls": False, "return_word_box": True}
+    return RapidOCR(params={f"Global.{name}": value for name, value in settings.items()} | engine)
 
 
 def _lines(found: Any, page: int, scale: float) -> Iterator[Line]:

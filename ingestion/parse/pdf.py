@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 from ingestion.limits import Limits
+from ingestion.parse.members import Members, file_name, listing
 from ingestion.parse.ocr import MISSING, installed
 from ingestion.parse.pdf_blocks import (
     PageBlock,
@@ -19,7 +20,7 @@ from ingestion.parse.pdf_lines import Line
 from ingestion.parse.pdf_pages import Page, Pages
 from ingestion.parse.pdf_tables import blocks_with_tables
 from ingestion.parse.transcript import Transcript
-from rag.domain import MetadataValue, Parsed
+from rag.domain import BlockKind, Member, MetadataValue, Parsed
 from rag.errors import EncryptedDocument, LimitExceeded, UnreadableDocument
 
 MEDIA_TYPE = "application/pdf"
@@ -82,18 +83,50 @@ def _read(document: Any, count: int, limits: Limits) -> Parsed:
         for block in blocks[:-1]:
             add_page_block(transcript, block)
         held = blocks[-1] if blocks else held
+        if held and page.remarks:
+            add_page_block(transcript, held)
+            held = None
+        for note in page.remarks:
+            transcript.add(BlockKind.PARAGRAPH, note.text, page=index + 1, boxes=(note.box,))
     if held:
         add_page_block(transcript, held)
     _check_left(pages, count, limits)
+    members = _attached(document, limits)
+    if members:
+        names = listing(member.name for member in members)
+        transcript.add(BlockKind.LIST, f"Attached:\n{names}", page=count or None)
     title, metadata = _metadata(document)
     metadata |= _told(pages)
     return transcript.finish(
-        MEDIA_TYPE, title=title, pages=count, metadata=metadata, nothing=_nothing(pages, count)
-    )
+        MEDIA_TYPE, title=title, pages=count, metadata=metadata, members=members,
+        nothing=_nothing(pages, count),
+    )  # fmt: skip
+
+
+def _attached(document: Any, limits: Limits) -> tuple[Member, ...]:
+    """The files that are attached to the PDF. Raises LimitExceeded, UnreadableDocument."""
+    import pypdfium2
+
+    members = Members(limits)
+    for number in range(document.count_attachments()):
+        try:
+            attachment = document.get_attachment(number)
+            name, data = attachment.get_name(), bytes(attachment.get_data())
+        except pypdfium2.PdfiumError as exc:
+            raise UnreadableDocument(
+                f"file {number + 1} that is attached to the PDF is damaged ({exc}); attach it "
+                "anew, or save the PDF without it"
+            ) from exc
+        if data:
+            members.add(file_name(name, f"attachment-{number + 1}"), data)
+    return members.all()
 
 
 def _check_left(pages: Pages, count: int, limits: Limits) -> None:
-    """Raise LimitExceeded where too little of a scan was read for its text to stand for it."""
+    """Raise LimitExceeded where too little of a scan was read for its text to stand for it,
+    UnreadableDocument where no page can be opened."""
+    if count and pages.damaged == count:
+        raise UnreadableDocument("all pages of the PDF are damaged; save or print it to PDF again")
     if pages.left > count - pages.unread:
         raise LimitExceeded(
             f"{pages.recognised + pages.unread} of {count} pages are pictures of text, and "
@@ -103,7 +136,12 @@ def _check_left(pages: Pages, count: int, limits: Limits) -> None:
 
 
 def _told(pages: Pages) -> dict[str, MetadataValue]:
-    told = {"pages_recognised": pages.recognised, "pages_without_text": pages.unread}
+    told = {
+        "pages_recognised": pages.recognised,
+        "pages_without_text": pages.unread,
+        "pages_damaged": pages.damaged,
+        "pages_with_unread_pictures": pages.pictures_unread,
+    }
     return {name: value for name, value in told.items() if value}
 
 

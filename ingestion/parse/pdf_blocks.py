@@ -190,6 +190,8 @@ def _block(kind: BlockKind, groups: list[list[Line]], level: int, style: Style) 
             for cell in cells:
                 for word in cell:
                     text = word.text
+                    if joint == " " and pieces and _unspaced(pieces[-1], text):
+                        joint = ""
                     start = at + len(joint)
                     at = start + len(text)
                     pieces += (joint, text)
@@ -262,6 +264,11 @@ def _joint(line: Line, below: Line, style: Style) -> str:
         )
     )
     return "-" if own else ""
+
+
+def _unspaced(before: str, after: str) -> bool:
+    """Whether both words are of a script that writes none between them: Chinese, Japanese."""
+    return "\u2e80" <= before[-1] <= "\u9fff" and "\u2e80" <= after[0] <= "\u9fff"
 
 
 def _bare(word: str) -> str:

@@ -11,7 +11,6 @@ import ctypes
 import functools
 import re
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
@@ -19,6 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ingestion.parse.pdf_calls import direct
+from ingestion.parse.pdf_shifted import put_back, suspicious
 from ingestion.parse.transcript import UNSEEN
 
 HYPHENS = (0x02, 0xFFFE)  # how pdfium reports the hyphen of a word that is broken over two lines
@@ -72,13 +73,6 @@ def characters(sheet: Any) -> Characters:
     )
 
 
-def direct(function: Any, result: Any = ctypes.c_int) -> Callable[..., Any]:
-    """A pdfium function that is called without letting go of the interpreter's lock and takes its
-    arguments as they are: three times as quick for one that takes a fraction of a microsecond."""
-    address: Any = ctypes.cast(function, ctypes.c_void_p).value
-    return ctypes.PYFUNCTYPE(result)(address)
-
-
 def _codes(sheet: Any) -> Integers:
     """The code point of each character, as one text where each has one place in it."""
     import pypdfium2.raw as pdfium
@@ -92,6 +86,8 @@ def _codes(sheet: Any) -> Integers:
         raw = ctypes.cast(sheet.raw, ctypes.c_void_p)
         codes = np.fromiter(map(code_of, repeat(raw), range(count)), np.int64, count)
     _name_symbols(sheet, codes)
+    if suspicious(codes):
+        put_back(sheet, codes)
     unknown = (codes == 0) | (codes > 0x10FFFF) | ((codes >= 0xD800) & (codes < 0xE000))
     codes[unknown] = _UNKNOWN
     return codes

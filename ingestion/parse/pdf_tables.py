@@ -106,7 +106,18 @@ def _table(grid: Grid, lines: Sequence[Line]) -> PageBlock | None:
                 cells.setdefault(grid.cell(word), []).append(word)
     if len({row for row, _ in cells}) < 2 or len({column for _, column in cells}) < 2:
         return None
+    if all(word.turned for words in cells.values() for word in words):
+        cells = _upright(cells)
     return _block(cells)
+
+
+def _upright(cells: dict[tuple[int, int], list[PdfWord]]) -> dict[tuple[int, int], list[PdfWord]]:
+    """The cells of a table that stands on its side, by the rows and columns of its reader."""
+    down = sum(words[-1].box.y0 - words[0].box.y0 for words in cells.values()) > 0
+    last_row, last_column = (max(at[axis] for at in cells) for axis in (0, 1))
+    if down:
+        return {(last_column - column, row): words for (row, column), words in cells.items()}
+    return {(column, last_row - row): words for (row, column), words in cells.items()}
 
 
 def _block(cells: dict[tuple[int, int], list[PdfWord]]) -> PageBlock:

@@ -7,12 +7,13 @@ import ctypes
 import math
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise, repeat
+from itertools import groupby, pairwise, repeat
 from typing import Any
 
 import numpy as np
 
-from ingestion.parse.pdf_characters import Characters, Floats, Integers, characters, direct
+from ingestion.parse.pdf_calls import direct
+from ingestion.parse.pdf_characters import Characters, Floats, Integers, characters
 from ingestion.parse.pdf_lines import Line, PdfWord
 from ingestion.parse.pdf_parting import part_lines
 from ingestion.parse.pdf_words import word_starts
@@ -23,6 +24,7 @@ _BOLD_WEIGHT = 600
 _BOLD_NAMES = ("bold", "black", "heavy")
 _CELL = 18  # line heights that a cell may be wide; a line of the next column is wider
 _FINE = 1000  # device units a point, since pdfium maps to whole numbers
+_WIDEST = 2.0**30  # device units of a page
 _EDGES = (np.minimum, np.minimum, np.maximum, np.maximum)  # of a box around several
 
 Point = Callable[[Any, Any], tuple[Any, Any]]
@@ -36,8 +38,23 @@ def page_lines(page: Any, number: int) -> list[Line]:
         lines = list(_rejoined(_lines(page, sheet, found, number))) if found.text else []
     finally:
         sheet.close()
+    lines = _sideways_in_order(lines)
     part_lines(lines)
     return lines
+
+
+def _sideways_in_order(lines: list[Line]) -> list[Line]:
+    """Lines that stand on their side and come last first, the other way round: those that are read
+    downwards follow each other from right to left."""
+    ordered: list[Line] = []
+    for turned, group in groupby(lines, key=lambda line: line.turned):
+        run = list(group)
+        steps = [below.x0 - above.x0 for above, below in pairwise(run)]
+        down = sum(line.words[-1].box.y0 - line.words[0].box.y0 for line in run) > 0
+        if turned and steps and all(step > 0 if down else step < 0 for step in steps):
+            run.reverse()
+        ordered += run
+    return ordered
 
 
 def _rejoined(lines: Iterator[Line]) -> Iterator[Line]:
@@ -144,12 +161,13 @@ def to_top_left(pdfium: Any, page: Any) -> Point:
     """The map from a page's own coordinates to points from the top left of the page as shown. It
     is affine, so three points of pdfium's own map give it (crop box and rotation included)."""
     width, height = page.get_size()
+    fine = min(_FINE, _WIDEST / max(width, height, 1.0))
 
     def shown(x: float, y: float) -> tuple[float, float]:
         px, py = ctypes.c_int(), ctypes.c_int()
-        size = (round(width * _FINE), round(height * _FINE))
+        size = (round(width * fine), round(height * fine))
         pdfium.FPDF_PageToDevice(page, 0, 0, *size, 0, x, y, px, py)
-        return px.value / _FINE, py.value / _FINE
+        return px.value / fine, py.value / fine
 
     (ox, oy), (ax, ay), (bx, by) = shown(0, 0), shown(1000, 0), shown(0, 1000)
     xx, xy, yx, yy = (ax - ox) / 1000, (ay - oy) / 1000, (bx - ox) / 1000, (by - oy) / 1000

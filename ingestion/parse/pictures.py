@@ -70,8 +70,9 @@ def parse_picture(data: bytes, limits: Limits) -> Parsed:
             add_page_block(transcript, block)
     if recogniser.left:
         raise LimitExceeded(
-            f"recognising the text of {count} pages takes longer than {limits.seconds:g} seconds; "
-            f"{recogniser.left} are left: split the picture, or raise parse_seconds"
+            f"recognising the text of {count} page(s) takes longer than {limits.seconds:g} "
+            f"seconds; {recogniser.left} are left: split the picture, make it smaller, or raise "
+            "parse_seconds"
         )
     return transcript.finish(
         _MEDIA_TYPES[picture_format(data)], pages=count, nothing="no text was found on the picture"

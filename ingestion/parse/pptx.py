@@ -8,6 +8,8 @@ from typing import Any
 
 from ingestion.limits import Limits
 from ingestion.parse.container import check_container
+from ingestion.parse.office_xml import ordinary
+from ingestion.parse.records import xml_root
 from ingestion.parse.rows import table_text
 from ingestion.parse.sheets import names_columns
 from ingestion.parse.transcript import Transcript, squeeze
@@ -16,6 +18,9 @@ from rag.domain import BlockKind, Parsed
 from rag.errors import LimitExceeded, UnreadableDocument
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+_PRESENTATION = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
+_DRAWING = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
+_CHOICE = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Choice"
 _FURNITURE = ("DATE", "FOOTER", "SLIDE_NUMBER", "HEADER")  # placeholders on every slide
 _TITLES = ("TITLE", "CENTER_TITLE", "VERTICAL_TITLE")
 _DEEPEST = 50  # groups in groups
@@ -25,7 +30,7 @@ def parse_pptx(data: bytes, limits: Limits) -> Parsed:
     """Parse a presentation. Raises UnreadableDocument when it is damaged, LimitExceeded,
     EmptyDocument when no slide holds text."""
     check_container(data, limits)
-    presentation, slides = _open(data)
+    presentation, slides = _open(ordinary(data))
     if len(slides) > limits.pages:
         raise LimitExceeded(f"there are {len(slides):,} slides; {limits.pages:,} are allowed")
     transcript = Transcript(limits)
@@ -83,10 +88,24 @@ class _Slide:
         for shape in shapes:
             if shape is not title and _placeholder(shape) not in _FURNITURE:
                 self.add_shape(shape)
+        self.add_unknown(slide)
         if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
             notes = slide.notes_slide.notes_text_frame.text.strip()
             if notes:
                 self.block(BlockKind.PARAGRAPH, f"Notes: {notes}")
+
+    def add_unknown(self, slide: Any) -> None:
+        """What python-pptx passes over: shapes in a wrapper for newer versions, diagrams
+        (SmartArt), and remarks on the slide."""
+        for choice in slide.shapes._spTree.iter(_CHOICE):
+            for body in choice.iter(_PRESENTATION + "txBody"):
+                self.block(BlockKind.PARAGRAPH, _drawn_text(body))
+        for relation in slide.part.rels.values():
+            kind = relation.reltype.rpartition("/")[2]
+            if kind in ("diagramData", "comments") and not relation.is_external:
+                root = xml_root(relation.target_part.blob, "a diagram or comment of the slide")
+                text = _drawn_text(root)
+                self.block(BlockKind.PARAGRAPH, f"Comment: {text}" if kind == "comments" else text)
 
     def add_shape(self, shape: Any) -> None:
         if getattr(shape, "has_table", False):
@@ -114,6 +133,14 @@ class _Slide:
 
     def block(self, kind: BlockKind, text: str) -> None:
         self.transcript.add(kind, text, page=self.page)
+
+
+def _drawn_text(parent: Any) -> str:
+    """The paragraphs of a drawing, a line each; plain `text` elements are old comments'."""
+    lines = [each.text or "" for each in parent.iter(_PRESENTATION + "text")]
+    for paragraph in parent.iter(_DRAWING + "p"):
+        lines.append("".join(piece.text or "" for piece in paragraph.iter(_DRAWING + "t")))
+    return "\n".join(filter(str.strip, lines))
 
 
 def _shapes(shapes: Any, depth: int) -> Iterator[Any]:

@@ -17,6 +17,8 @@ from rag.errors import LimitExceeded, UnreadableDocument
 _DEEPEST = 100
 _TITLES = ("title", "name", "subject", "headline")
 
+_W3C = "{http://www.w3.org/"
+
 Path = tuple[str, ...]
 
 
@@ -36,7 +38,7 @@ def parse_json(data: bytes, limits: Limits) -> Parsed:
 def read_json(text: str) -> list[Any] | None:
     """The values of a JSON text or of JSON lines; None where it is neither."""
     try:
-        return [json.loads(text, strict=False)]
+        return [_loaded(text)]
     except ValueError:
         pass
     except RecursionError as exc:
@@ -45,9 +47,32 @@ def read_json(text: str) -> list[Any] | None:
     if len(lines) < 2:
         return None
     try:
-        return [json.loads(line, strict=False) for line in lines]
+        return [_loaded(line) for line in lines]
     except (ValueError, RecursionError):
         return None
+
+
+def _loaded(text: str) -> Any:
+    """The value with its numbers as they are written, whatever their size, but for 3.0 as 3."""
+    return json.loads(
+        text, strict=False, parse_float=_plain, parse_int=str, parse_constant=str,
+        object_pairs_hook=_with_all_values,
+    )  # fmt: skip
+
+
+def _plain(number: str) -> str:
+    return number.removesuffix(".0")
+
+
+def _with_all_values(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; a name that stands in it more than once has the list of its values."""
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    together: dict[str, list[Any]] = {}
+    for name, value in pairs:
+        together.setdefault(name, []).append(value)
+    return {name: values[0] if len(values) == 1 else values for name, values in together.items()}
 
 
 def _title(value: Any) -> str:
@@ -116,10 +141,25 @@ def xml_root(data: bytes, what: str) -> Any:
     """The root element. Raises UnreadableDocument that names `what`."""
     from lxml import etree
 
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+    # Past 10 MB in one piece libxml2 asks for huge_tree, which lifts the guard on entities too.
+    parser = etree.XMLParser(
+        resolve_entities="internal", no_network=True, load_dtd=False,
+        huge_tree=b"<!ENTITY" not in data,
+    )  # fmt: skip
     try:
-        root = etree.fromstring(data, parser)
+        try:
+            root = etree.fromstring(data, parser)
+        except etree.XMLSyntaxError as exc:
+            if "not defined" not in str(exc):
+                raise
+            # an entity that stands in another file is left out, and nothing is fetched for it
+            kept = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+            root = etree.fromstring(data, kept)
     except (etree.LxmlError, ValueError) as exc:
+        if "Excessive depth" in str(exc):
+            raise LimitExceeded(
+                f"{what} is nested too deeply to be read ({str(exc)[:60]})"
+            ) from exc
         raise UnreadableDocument(
             f"{what} is not well formed ({str(exc)[:150]}); export it again"
         ) from exc
@@ -134,21 +174,28 @@ def _add_xml(transcript: Transcript, root: Any) -> None:
         if not isinstance(element.tag, str):
             continue
         children = [child for child in element if isinstance(child.tag, str)]
-        own = squeeze(element.text or "")
+        own = [*_attributes(element), squeeze(element.text or "")]
         mixed = any((child.tail or "").strip() for child in element)
         if not children or mixed:
             transcript.add(BlockKind.PARAGRAPH, _line((_local(element),), _all_text(element)))
         elif all(len(child) == 0 for child in children):
-            lines = [_line((_local(child),), child.text or "") for child in children]
-            if own:
-                lines.insert(0, own)
+            lines = own + [_line((_local(child),), _all_text(child)) for child in children]
             transcript.add(BlockKind.PARAGRAPH, "\n".join(filter(None, lines)))
         else:
+            transcript.add(BlockKind.PARAGRAPH, "\n".join(filter(None, own)))
             stack.extend(reversed(children))
 
 
 def _all_text(element: Any) -> str:
-    return " ".join(str(piece) for piece in element.itertext())
+    """What the element says in its attributes and in the text anywhere below it."""
+    text = squeeze(" ".join(map(str, element.itertext())))
+    return "; ".join(filter(None, [*_attributes(element), text]))
+
+
+def _attributes(element: Any) -> list[str]:
+    """The attributes as "name: value"; those of XML itself and of its schemas say nothing."""
+    own = ((name, value) for name, value in element.attrib.items() if _W3C not in name)
+    return [_line((name.rpartition("}")[2],), value) for name, value in own]
 
 
 def _local(element: Any) -> str:

@@ -10,6 +10,7 @@ from ingestion.parse.archive import is_archive
 from ingestion.parse.container import is_zip, office_family
 from ingestion.parse.decode import decode
 from ingestion.parse.family import READABLE, Family
+from ingestion.parse.mailbox import TNEF_MARK, is_mailbox
 from ingestion.parse.pictures import picture_format
 from rag.errors import EmptyDocument, EncryptedDocument, UnreadableDocument, UnsupportedType
 
@@ -56,6 +57,9 @@ _KNOWN_BY_NAME = {
     ".tab": Family.DELIMITED,
     ".psv": Family.DELIMITED,
 }
+_XML_NAMES = (".xml", ".rss", ".atom", ".svg", ".kml", ".gpx", ".xsd")
+_ELEMENT = re.compile(r"<[A-Za-z!]")
+_FLAT_ODF = "urn:oasis:names:tc:opendocument:xmlns:office:1.0"
 _JSON_NAMES = (".json", ".ndjson", ".jsonl", ".geojson")
 _MAIL_NAMES = (".eml", ".mht", ".p7s")
 
@@ -77,6 +81,10 @@ def sniff(data: bytes, name: str) -> Family:
         return Family.RTF
     if picture_format(data):
         return Family.IMAGE
+    if data.startswith(TNEF_MARK):
+        return Family.TNEF
+    if is_mailbox(data):
+        return Family.MAILBOX
     _refuse_known_binaries(data, name)
     return _text_family(decode(data[: 2**16]), data, name)
 
@@ -121,7 +129,10 @@ def _high(sample: bytes) -> bool:
 def _text_family(head: str, data: bytes, name: str) -> Family:
     start = head.lstrip("\ufeff \t\r\n").replace("\r\n", "\n")
     suffix = PurePosixPath(name.lower()).suffix
-    if start[:5].lower() == "<?xml" and not _HTML.search(start[:2048]):
+    xml = start[:5].lower() == "<?xml" or (suffix in _XML_NAMES and _ELEMENT.match(start))
+    if xml and not _HTML.search(start[:2048]):
+        if _FLAT_ODF in start[:4096]:
+            return Family.ODT
         return Family.XML
     if _is_mail(start, suffix):
         return Family.EML

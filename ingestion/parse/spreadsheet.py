@@ -12,6 +12,7 @@ from ingestion.parse.container import check_container, is_zip
 from ingestion.parse.sheets import add_table
 from ingestion.parse.transcript import Transcript
 from ingestion.parse.values import written
+from ingestion.parse.xlsx_cells import Cells, Workbook, with_cells
 from rag.domain import BlockKind, Parsed
 from rag.errors import EncryptedDocument, LimitExceeded, UnreadableDocument
 
@@ -28,13 +29,17 @@ def parse_spreadsheet(data: bytes, limits: Limits) -> Parsed:
     workbook = _open(data)
     transcript = Transcript(limits)
     names = workbook.sheet_names
+    parts = Workbook(data) if is_zip(data) else None
     for name in names:
-        rows = list(_rows(workbook, name))
-        if not rows:
+        rows = list(_rows(workbook, name, parts.cells(name) if parts else {}))
+        beside = list(parts.beside(name)) if parts else []
+        if not rows and not beside:
             continue
         if len(names) > 1 or not name.lower().startswith(("sheet", "tabelle", "feuil", "hoja")):
             transcript.add(BlockKind.HEADING, name, level=1)
         add_table(transcript, rows)
+        for text in beside:
+            transcript.add(BlockKind.PARAGRAPH, text)
     if all(block.kind is BlockKind.HEADING for block in transcript.blocks):
         transcript = Transcript(limits)
     return transcript.finish(
@@ -55,7 +60,8 @@ def _open(data: bytes) -> Any:
         raise _damaged(exc) from exc
 
 
-def _rows(workbook: Any, name: str) -> Iterator[list[str]]:
+def _rows(workbook: Any, name: str, cells: Cells) -> Iterator[list[str]]:
+    """The rows of a sheet from the first that holds anything, with `cells` put in."""
     import python_calamine
 
     try:
@@ -65,8 +71,11 @@ def _rows(workbook: Any, name: str) -> Iterator[list[str]]:
                 f"sheet {name[:80]!r} spans {sheet.height:,} rows and {sheet.width:,} columns; "
                 "delete the blank ones, or split it"
             )
-        for row in sheet.iter_rows():
-            yield [written(cell) for cell in row]
+        if not cells:
+            yield from ([written(cell) for cell in row] for row in sheet.iter_rows())
+            return
+        rows = sheet.to_python(skip_empty_area=False)
+        yield from with_cells(([written(cell) for cell in row] for row in rows), cells)
     except python_calamine.WorksheetNotFound:
         return  # a chart or macro sheet: nothing to read
     except (python_calamine.CalamineError, OSError, ValueError) as exc:
