@@ -23,6 +23,7 @@ from rag.ports import Removed
 from rag.store.doctor import examine
 from rag.store.purging import SqlPurging
 from rag.store.space import settle, shrink
+from tests.index.backends import Fed
 from tests.ingestion.house import (
     WHO,
     RememberingQueue,
@@ -267,6 +268,23 @@ def test_a_snapshot_is_made_anew_without_it(house: Attest) -> None:
         at = work.collections.get(id).generation
     hits = house.index(id).lexical("lighthouse invoices", Filter(at, frozenset({LOCAL_GROUP})), 9)
     assert len(hits) == 1
+
+
+def test_an_engine_on_servers_holds_nothing_of_it_afterwards(house: Attest, pgvector: Fed) -> None:
+    house.search_engine = pgvector.engine
+    take_in(house, "invoices.txt", OTHER)
+    secret = take_in(house, "wages.txt", SECRET)
+    assert len(found(house, "invoices lighthouse")) == 2
+    with house.store() as work:
+        id = work.collections.named("handbook").id
+    build = pgvector.engine.held(id).build
+    assert pgvector.engine.rows(id, build) == 2
+    delete(house, secret)
+    purge(house, "ann")
+    assert pgvector.engine.rows(id, build) == 1
+    assert [text for text, _ in found(house, "invoices lighthouse")] == [OTHER]
+    house.index(id).forget()
+    assert [text for text, _ in found(house, "invoices lighthouse")] == [OTHER]
 
 
 def test_a_long_reader_is_said_and_the_next_purge_empties_the_log(
