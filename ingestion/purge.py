@@ -131,11 +131,14 @@ class _Turn:
         return False
 
     def _documents(self) -> bool:
+        told = False
         while not self._late():
             with self._attest.store() as work:
                 doomed = work.purging.doomed(_DOCUMENTS)
                 collections = [each.id for each in work.collections.all()]
-            self._engines(collections, doomed)
+            if doomed or not told:
+                self._engines(collections, doomed)
+                told = True
             if not doomed:
                 return True
             if not all(self._document(each) for each in doomed):

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import pytest
+
+from models.fake import HashEmbedder
+from rag.bootstrap import Attest as Parts
 from tests.api.house import NAME
 from tests.cli.conftest import Attest
 
 
-def test_what_would_go_goes_and_is_on_record(attest: Attest) -> None:
+def test_what_would_go_goes_and_is_on_record(
+    attest: Attest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Parts, "embedder", HashEmbedder())
     assert attest("delete", "leave.md", "--collection", NAME).code == 0
     would = attest("purge", "--dry-run").json
     assert would["dry_run"]

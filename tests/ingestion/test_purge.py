@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,13 @@ from models.fake import CopyGenerator
 from rag.bootstrap import Attest
 from rag.domain import LOCAL_GROUP, Answer, Filter
 from rag.errors import Conflict, UnknownAnswer, UnknownDocument
+from rag.index.snapshot import newest_name
+from rag.indexing import Builder
 from rag.ports import Removed
 from rag.store.doctor import examine
+from rag.store.purging import SqlPurging
+from rag.store.space import settle, shrink
+from tests.index.backends import Fed
 from tests.ingestion.house import (
     WHO,
     RememberingQueue,
@@ -201,9 +208,6 @@ def test_an_upload_of_bytes_that_are_being_purged_is_kept(
 
 
 def test_a_blob_that_a_killed_upload_left_goes_after_a_day(house: Attest) -> None:
-    import os
-    import time
-
     sha256 = house.blobs.put(SECRET.encode())
     purge(house, "ann", thorough=True)
     assert house.blobs.has(sha256)
@@ -246,10 +250,7 @@ def test_two_at_once(house: Attest) -> None:
         purge(house, "ann")
 
 
-def test_a_snapshot_is_made_anew_without_it(house: Attest, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rag.index.snapshot import newest_name
-    from rag.indexing import Builder
-
+def test_a_snapshot_is_made_anew_without_it(house: Attest) -> None:
     take_in(house, "invoices.txt", OTHER)
     secret = take_in(house, "wages.txt", SECRET)
     with house.store() as work:
@@ -269,6 +270,23 @@ def test_a_snapshot_is_made_anew_without_it(house: Attest, monkeypatch: pytest.M
     assert len(hits) == 1
 
 
+def test_an_engine_on_servers_holds_nothing_of_it_afterwards(house: Attest, pgvector: Fed) -> None:
+    house.search_engine = pgvector.engine
+    take_in(house, "invoices.txt", OTHER)
+    secret = take_in(house, "wages.txt", SECRET)
+    assert len(found(house, "invoices lighthouse")) == 2
+    with house.store() as work:
+        id = work.collections.named("handbook").id
+    build = pgvector.engine.held(id).build
+    assert pgvector.engine.rows(id, build) == 2
+    delete(house, secret)
+    purge(house, "ann")
+    assert pgvector.engine.rows(id, build) == 1
+    assert [text for text, _ in found(house, "invoices lighthouse")] == [OTHER]
+    house.index(id).forget()
+    assert [text for text, _ in found(house, "invoices lighthouse")] == [OTHER]
+
+
 def test_a_long_reader_is_said_and_the_next_purge_empties_the_log(
     house: Attest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -284,8 +302,6 @@ def test_a_long_reader_is_said_and_the_next_purge_empties_the_log(
 
 
 def test_the_database_can_be_shrunk(house: Attest) -> None:
-    from rag.store.space import settle, shrink
-
     delete(house, take_in(house, "long.txt", f"{OTHER} " * 5_000))
     purge(house, "ann")
     path = house.settings.data / "attest.db"
@@ -311,8 +327,6 @@ def test_killed_after_any_step(house: Attest, step: str, monkeypatch: pytest.Mon
 
     class Killed(BaseException):
         pass
-
-    from rag.store.purging import SqlPurging
 
     done = getattr(SqlPurging, step)
     calls = iter(range(100))
