@@ -9,7 +9,8 @@ round this process embeds the same chunks with the same encoder on as many threa
 all at once, which is as quick as that encoder gets. Two ratios come out of it: of chunks a second
 by the clock, which are of use on an idle machine only, and of the processors' seconds that a chunk
 takes (workers, readers and broker together), which a busy machine leaves nearly as they are. The
-memory is what the pool processes and their readers hold after the round.
+memory is what the pool processes and their readers hold after the round: 5,000 documents in 50
+rounds show it every hundred.
 """
 
 from __future__ import annotations

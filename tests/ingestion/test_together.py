@@ -147,6 +147,7 @@ def test_somebody_who_waits_ends_the_gathering(attest: Attest, reader: Reader) -
 
     run_job(attest, jobs[0].id, "worker", read)
     assert states(attest, jobs) == [DONE] * 2 + [QUEUED] * 3
+    assert [job_of(attest, job.id).attempts for job in jobs] == [1, 1, 0, 0, 0]
     run_job(attest, jobs[2].id, "worker", reader)
     assert job_of(attest, mine[0].id).generation == 3
 
