@@ -41,15 +41,17 @@ def _notes(page: Any, number: int) -> Iterator[Note]:
     count = min(pdfium.FPDFPage_GetAnnotCount(page), _MOST)
     if count <= 0:
         return
-    point = to_top_left(pdfium, page)
+    silent = (pdfium.FPDF_ANNOT_LINK, pdfium.FPDF_ANNOT_POPUP)  # by far the most, say nothing
+    point = None
     for index in range(count):
         annotation = pdfium.FPDFPage_GetAnnot(page, index)
         if not annotation:
             continue
         try:
-            if pdfium.FPDFAnnot_GetFlags(annotation) & _HIDDEN:
-                continue
             kind = pdfium.FPDFAnnot_GetSubtype(annotation)
+            if kind in silent or pdfium.FPDFAnnot_GetFlags(annotation) & _HIDDEN:
+                continue
+            point = point or to_top_left(pdfium, page)
             text = squeeze(_said(pdfium, annotation, kind))
             rect = pdfium.FS_RECTF()
             if text and pdfium.FPDFAnnot_GetRect(annotation, rect):
@@ -64,8 +66,6 @@ def _notes(page: Any, number: int) -> Iterator[Note]:
 def _said(pdfium: Any, annotation: Any, kind: int) -> str:
     if kind == pdfium.FPDF_ANNOT_WIDGET:
         return _value(pdfium, annotation)
-    if kind in (pdfium.FPDF_ANNOT_LINK, pdfium.FPDF_ANNOT_POPUP):
-        return ""
     words = _string(pdfium, annotation, b"Contents")
     if not words or kind == pdfium.FPDF_ANNOT_FREETEXT:
         return words
@@ -74,11 +74,12 @@ def _said(pdfium: Any, annotation: Any, kind: int) -> str:
 
 
 def _value(pdfium: Any, annotation: Any) -> str:
-    """What is filled in: a field's value, for a box that is ticked its name."""
+    """What is filled in: a field's value, for a box that is ticked what it is called."""
     value = _string(pdfium, annotation, b"V") or _inherited(pdfium, annotation, b"V")
     state = _string(pdfium, annotation, b"AS")
     if state:  # a box or button: its value is the name of a state
-        return "" if state in _OFF else "[x]"
+        name = _string(pdfium, annotation, b"TU") or _string(pdfium, annotation, b"T")
+        return "" if state in _OFF else f"[x] {name}"
     return value
 
 
