@@ -95,8 +95,7 @@ class Choosing:
         start, should another embedder take the place of the current one."""
         searched = self.searched(collection.id)
         # A reranker reads more than are asked for.
-        kept = leg is not Leg.HYBRID or self.reranker.identity == "none"
-        most = k if k and kept else None
+        most = k if k and (leg is not Leg.HYBRID or self.reranker.identity == "none") else None
         while True:
             try:
                 return retrieve(

@@ -14,6 +14,7 @@ from rag.domain import Filter
 from rag.errors import UnknownGeneration
 from rag.index import approximate
 from rag.index.embedded import EmbeddedIndex
+from rag.index.row_words import numbered
 from rag.index.sizes import Sizes
 from tests.index.truth import DIMENSION, New, Truth, unit
 
@@ -55,11 +56,13 @@ def look_again(index: EmbeddedIndex) -> None:
 
 
 def everything(index: EmbeddedIndex, generation: int | None = None) -> list[object]:
-    """Both legs' hits for a few questions."""
+    """Both legs' hits for a few questions, and where words stand in them."""
     at = Filter(index.catch_up() if generation is None else generation, EVERYBODY)
     draw = np.random.default_rng(5)
     dense = [index.dense(unit(draw.normal(size=DIMENSION)), at, 7) for _ in range(9)]
-    return [*dense, *(index.lexical(word, at, 7) for word in WORDS)]
+    lexical = [index.lexical(word, at, 7) for word in WORDS]
+    met = [hit.chunk for hits in dense for hit in hits]
+    return [*dense, *lexical, index.places(WORDS, met)]
 
 
 @pytest.mark.parametrize("rows", [9, 25, 80])
@@ -85,7 +88,16 @@ def files(folder: Path) -> list[Path]:
 
 @pytest.mark.parametrize(
     "name",
-    ["manifest.json", "ids.npy", "values.json", "vectors.f32", "lists.ivf", "words/meta.json"],
+    [
+        "manifest.json",
+        "ids.npy",
+        "values.json",
+        "vectors.f32",
+        "lists.ivf",
+        "words/meta.json",
+        "shown.u64",
+        "ends.npy",
+    ],
 )
 @pytest.mark.parametrize("damage", ["cut", "flipped", "gone"])
 def test_a_damaged_snapshot_is_made_again(
@@ -143,10 +155,13 @@ def test_what_was_deleted_leaves_the_disk_when_it_is_compacted(tmp_path: Path) -
     assert index.lexical("xylophone", Filter(index.catch_up(), EVERYBODY), 5) == []
     vector = truth.rows[secret].vector.tobytes()
     assert [path for path in tmp_path.rglob("*.f32") if vector in path.read_bytes()]
+    word = numbered(["xylophon"]).tobytes()
+    assert [path for path in tmp_path.rglob("*.u64") if word in path.read_bytes()]
     standing = index.compact()
     assert (standing.rows, standing.dead) == (80, 0)
     left = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert not [path for path in left if vector in path.read_bytes()]
+    assert not [path for path in left if numbered(["xylophon"]).tobytes() in path.read_bytes()]
     for words in (*tmp_path.glob("[0-9]*/words"), *tmp_path.glob("working-*/")):
         postings = tantivy.Index.open(str(words)).searcher()
         assert (postings.doc_freq("tokens", "xylophon"), postings.num_docs) == (0, 80)
@@ -178,6 +193,7 @@ def test_what_was_purged_leaves_memory_and_disk_by_itself(tmp_path: Path, rows: 
         assert everything(each) == everything(EmbeddedIndex(truth.store, "c", DIMENSION))
     left = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert not [path for path in left if vector in path.read_bytes()]
+    assert not [path for path in left if numbered(["xylophon"]).tobytes() in path.read_bytes()]
     for words in (*tmp_path.glob("[0-9]*/words"), *tmp_path.glob("working-*/")):
         postings = tantivy.Index.open(str(words)).searcher()
         assert (postings.doc_freq("tokens", "xylophon"), postings.num_docs) == (0, rows)
