@@ -97,7 +97,7 @@ def started(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """In a process of its own."""
     line = [sys.executable, "-m", "benchmarks.starting", "--weights", str(asked.weights)]
     line += ["--threads", str(asked.threads), "--keep", str(folder), "--inside"]
-    line += [] if asked.merge else ["--no-merge"]
+    line += ["--merge"] if asked.merge else []
     began = time.perf_counter()
     before = os.times()
     done = subprocess.run(line, stdout=subprocess.PIPE, text=True, check=True)
@@ -134,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--weights", type=Path, required=True, help="the folder of pulled models")
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--no-merge", dest="merge", action="store_false")
+    parser.add_argument("--merge", action="store_true", help="the adapter into a second copy")
     parser.add_argument("--keep", type=Path, help="keep what is made of the weights there")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args(arguments)

@@ -1,9 +1,8 @@
 """What takes longer to begin than to do, compiled. `forward` is one pass of a few tokens through
 the whole decoder, which `Transformer` does in some six hundred small operations: weights are int8
-with a scale a row, what they multiply int16 with a unit a row (rounded some 256 times finer than
-the weights are), sums of products exact, keys and values bfloat16. `norm`, `rotate` and `gate` are
-what stands between the products of longer passes; `place` joins KV blocks. Knows the same things
-as `Transformer`, and is checked against it.
+with a scale a row, sums float32, keys and values bfloat16. `norm`, `rotate` and `gate` are what
+stands between the products of longer passes; `place` joins KV blocks. Knows the same things as
+`Transformer`, and is checked against it.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import numpy as np
 from numba import get_num_threads, njit, prange
 
 from models.simd import (
-    ROWS,
     WIDTH,
     as_float,
     bfloat16_add,
@@ -23,15 +21,15 @@ from models.simd import (
     bfloat16_mix2,
     bfloat16_mix4,
     from_bfloat16,
-    int8_dots1,
-    int8_dots2,
-    int8_dots4,
+    int8_dot1,
+    int8_dot2,
+    int8_dot3,
+    int8_dot4,
     store_bits16,
     to_bfloat16,
 )
 
 SPLITS = 2  # parts that the keys of one head are cut into, so that both of two cores get some
-_MOST = (2**31 - 1) // 127  # that a row's whole numbers may sum up to
 _LOG2E = np.float32(1.4426950408889634)
 
 
@@ -64,63 +62,39 @@ def _normed(x: Any, weight: Any, eps: Any, out: Any) -> None:
 
 
 @njit(fastmath=True)
-def _levels(x: Any, out: Any, unit: Any) -> None:
-    """x as whole numbers times a unit for each row: as fine as 16 bits hold and as their sums with
-    weights of 8 bits stay below 2^31."""
-    for row in range(x.shape[0]):
-        largest, total = np.float32(1e-30), np.float32(1e-30)
-        for i in range(x.shape[1]):
-            largest = max(largest, abs(x[row, i]))
-            total += abs(x[row, i])
-        room = np.float32(_MOST - x.shape[1]) * (largest / total)
-        most = np.float32(math.floor(min(np.float32(32767), room)))
-        unit[row] = largest / most
-        inverse = most / largest
-        for i in range(x.shape[1]):
-            out[row, i] = np.int16(math.floor(x[row, i] * inverse + np.float32(0.5)))
-
-
-@njit(fastmath=True)
-def _rows(w: Any, first: Any, scale: Any, x: Any, unit: Any, out: Any) -> None:
-    """Columns first, ... first + ROWS - 1 of out = x times those rows of weights at address w."""
-    n, address, at = x.shape[1], x.ctypes.data, 0
-    w += first * n
-    while at < x.shape[0]:
-        left, start = x.shape[0] - at, address + at * n * 2
+def _row(w: Any, x: Any, n: Any, rows: Any, scale: Any, out: Any, column: Any) -> None:
+    """out[:rows, column] = x[:rows] times one row of weights at address w."""
+    at = 0
+    address = x.ctypes.data
+    while at < rows:
+        left = rows - at
+        start = address + at * n * 4
         if left >= 4:
-            four = int8_dots4(w, start, n)
-            for row in range(ROWS):
-                for own in range(4):
-                    found = four[row * 4 + own] * unit[at + own]
-                    out[at + own, first + row] = found * scale[first + row]
+            a, b, c, d = int8_dot4(w, start, n, n)
+            out[at, column], out[at + 1, column] = a * scale, b * scale
+            out[at + 2, column], out[at + 3, column] = c * scale, d * scale
             at += 4
-        elif left >= 2:
-            two = int8_dots2(w, start, n)
-            for row in range(ROWS):
-                for own in range(2):
-                    found = two[row * 2 + own] * unit[at + own]
-                    out[at + own, first + row] = found * scale[first + row]
+        elif left == 3:
+            a, b, c = int8_dot3(w, start, n, n)
+            out[at, column], out[at + 1, column] = a * scale, b * scale
+            out[at + 2, column] = c * scale
+            at += 3
+        elif left == 2:
+            a, b = int8_dot2(w, start, n, n)
+            out[at, column], out[at + 1, column] = a * scale, b * scale
             at += 2
         else:
-            one = int8_dots1(w, start, n)
-            for row in range(ROWS):
-                out[at, first + row] = one[row] * unit[at] * scale[first + row]
+            out[at, column] = int8_dot1(w, start, n, n)[0] * scale
             at += 1
 
 
 @njit(fastmath=True, parallel=True, nogil=True)
 def _product(w: Any, scale: Any, x: Any, out: Any, threads: Any) -> None:
     """out = x W^T; w (rows of W, in) int8."""
-    rows, address = w.shape[0], w.ctypes.data
-    levels = np.empty(x.shape, np.int16)
-    unit = np.empty(x.shape[0], np.float32)
-    _levels(x, levels, unit)
-    whole = rows // ROWS
+    rows, n, address = w.shape[0], w.shape[1], w.ctypes.data
     for thread in prange(threads):
-        for each in range(whole * thread // threads, whole * (thread + 1) // threads):
-            _rows(address, each * ROWS, scale, levels, unit, out)
-    if rows % ROWS:
-        _rows(address, rows - ROWS, scale, levels, unit, out)
+        for o in range(rows * thread // threads, rows * (thread + 1) // threads):
+            _row(address + o * n, x, n, x.shape[0], scale[o], out, o)
 
 
 @njit(fastmath=True)
@@ -387,7 +361,7 @@ def keep_compiled() -> None:
     the called one was itself found on disk when the caller was compiled, by a process that came
     after one that was killed, or beside another. That code would call address 0."""
     get_num_threads()
-    for function in (_normed, _levels, _rows, _product, _rotated, _kept, _mixed, _read, _joined,
-                     _attended, _adapted, _gated, _added, forward, logits, place, norm, rotate,
+    for function in (_normed, _row, _product, _rotated, _kept, _mixed, _read, _joined, _attended,
+                     _adapted, _gated, _added, forward, logits, place, norm, rotate,
                      gate):  # fmt: skip
         function.enable_caching()

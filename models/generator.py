@@ -48,7 +48,7 @@ class TransformerGenerator:
         adapter_name: str = "none",
         min_confidence: float = 0.3,
         confidence: Mapping[str, float] | None = None,
-        merge: bool = True,
+        merge: bool = False,
     ) -> None:
         self._engine = engine
         checkpoint = engine.checkpoint

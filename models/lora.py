@@ -60,7 +60,9 @@ class LoraConfig:
 class LoraDelta(nn.Module):
     """The low-rank part of one fused projection; one A and B for each targeted part."""
 
-    def __init__(self, projection: Projection, config: LoraConfig, adapter: Adapter) -> None:
+    def __init__(
+        self, projection: Projection, config: LoraConfig, adapter: Adapter, fresh: bool
+    ) -> None:
         super().__init__()
         width = projection.weight.shape[1]
         self.parts = projection.parts
@@ -73,7 +75,8 @@ class LoraDelta(nn.Module):
         for name, rows in projection.parts:
             if name in config.targets:
                 a = torch.empty(config.rank, width)
-                nn.init.kaiming_uniform_(a, a=math.sqrt(5))
+                if fresh:
+                    nn.init.kaiming_uniform_(a, a=math.sqrt(5))
                 self.a[name] = nn.Parameter(a)
                 self.b[name] = nn.Parameter(torch.zeros(rows, config.rank))
 
@@ -116,16 +119,17 @@ class LoraDelta(nn.Module):
 
 
 class Adapter(nn.Module):
-    """One set of LoRA weights for one decoder. `active` switches it for the calls that follow."""
+    """One set of LoRA weights for one decoder. `active` switches it for the calls that follow.
+    Without `fresh`, its weights are anything, to be filled in."""
 
-    def __init__(self, model: Transformer, config: LoraConfig) -> None:
+    def __init__(self, model: Transformer, config: LoraConfig, fresh: bool = True) -> None:
         super().__init__()
         self.config = config
         self.active = True
         self.deltas = nn.ModuleDict()
         for name, projection in _projections(model):
             if any(part in config.targets for part, _ in projection.parts):
-                self.deltas[name] = LoraDelta(projection, config, self)
+                self.deltas[name] = LoraDelta(projection, config, self, fresh)
         self.markers = nn.Parameter(_marker_shape(model.config, config.markers))
 
     def attach(self, model: Transformer) -> None:
@@ -298,7 +302,7 @@ def load_adapter(folder: Path, model: Transformer) -> Adapter:
     """Read an adapter for `model`, as float32 weights that are not in training. Raises
     WeightsMissing, WeightsCorrupt (another base's shapes) or UnsupportedCheckpoint."""
     files = describe_adapter(folder)
-    adapter = Adapter(model, files.config)
+    adapter = Adapter(model, files.config, fresh=False)
     try:
         tensors = load_file(folder / WEIGHTS)
         if files.config.markers:

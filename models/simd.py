@@ -13,18 +13,21 @@ from numba import types
 from numba.extending import intrinsic
 
 WIDTH = 16  # elements a vector holds
-ROWS = 4  # rows of weights that are multiplied at once, so that what they meet is fetched once
 
 _F32, _I8, _I16, _I32, _I64 = ir.FloatType(), *(ir.IntType(n) for n in (8, 16, 32, 64))
 _FLOATS = ir.VectorType(_F32, WIDTH)
 _INTS = ir.VectorType(_I32, WIDTH)
-_BYTES, _SHORTS = ir.VectorType(_I8, 2 * WIDTH), ir.VectorType(_I16, 2 * WIDTH)
 _ZERO = ir.Constant(_FLOATS, [0.0] * WIDTH)
 _INTP = types.intp
 
 
 def _floats(builder: Any, address: Any) -> Any:
     return builder.load(builder.inttoptr(address, _FLOATS.as_pointer()), align=4)
+
+
+def _from_int8(builder: Any, address: Any) -> Any:
+    pointer = builder.inttoptr(address, ir.VectorType(_I8, WIDTH).as_pointer())
+    return builder.sitofp(builder.sext(builder.load(pointer, align=1), _INTS), _FLOATS)
 
 
 def _from_bfloat16(builder: Any, address: Any) -> Any:
@@ -59,25 +62,18 @@ def _at(builder: Any, address: Any, elements: Any, size: int) -> Any:
     return builder.add(address, builder.mul(elements, ir.Constant(_I64, size)))
 
 
-def _loop(
-    builder: Any,
-    n: Any,
-    step: int,
-    carried: int,
-    body: Callable[..., list[Any]],
-    zero: ir.Constant = _ZERO,
-) -> Any:
+def _loop(builder: Any, n: Any, step: int, carried: int, body: Callable[..., list[Any]]) -> Any:
     """Run `body(i, *vectors)` for i = 0, step, ... below n, at least once; it returns what it
-    carries on, at first `zero`."""
+    carries on."""
     before = builder.block
     loop, end = builder.append_basic_block("loop"), builder.append_basic_block("end")
     builder.branch(loop)
     builder.position_at_end(loop)
     i = builder.phi(_I64)
     i.add_incoming(ir.Constant(_I64, 0), before)
-    held = [builder.phi(zero.type) for _ in range(carried)]
+    held = [builder.phi(_FLOATS) for _ in range(carried)]
     for vector in held:
-        vector.add_incoming(zero, before)
+        vector.add_incoming(_ZERO, before)
     new = body(i, *held)
     following = builder.add(i, ir.Constant(_I64, step))
     i.add_incoming(following, loop)
@@ -88,58 +84,38 @@ def _loop(
     return new
 
 
-def _pairs(context: Any, builder: Any, a: Any, b: Any) -> Any:
-    """Products of 2 WIDTH int16, each two neighbours added: WIDTH int32."""
-    _, _, features = context.codegen().magic_tuple()
-    if "+avx512bw" in features.split(","):  # with VNNI, LLVM makes one instruction of it and a sum
-        kind = ir.FunctionType(_INTS, [_SHORTS] * 2)
-        return builder.call(_declared(builder, "llvm.x86.avx512.pmaddw.d.512", kind), [a, b])
-
-    def half(shorts: Any, first: int) -> Any:
-        order = ir.Constant(_INTS, [first + 2 * i for i in range(WIDTH)])
-        return builder.sext(builder.shuffle_vector(shorts, shorts, order), _INTS)
-
-    return builder.add(*(builder.mul(half(a, first), half(b, first)) for first in (0, 1)))
-
-
-def _int8_dots(tokens: int) -> Any:
-    """(w, x, n) -> float32 of each of ROWS rows with each of `tokens`, row by row: int8 weights w
-    (ROWS, n) times int16 x (tokens, n). The sums are whole numbers, which must fit 32 bits."""
+def _int8_dots(rows: int) -> Any:
+    """(w, x, n, stride) -> `rows` float32: int8 weights w (n,) times float32 rows of x that lie
+    `stride` elements apart. Each weight is fetched and widened once for all rows."""
 
     @intrinsic
-    def dots(typing: Any, w: Any, x: Any, n: Any) -> Any:
-        made = types.UniTuple(types.float32, ROWS * tokens)
+    def dots(typing: Any, w: Any, x: Any, n: Any, stride: Any) -> Any:
+        made = types.UniTuple(types.float32, rows)
 
         def code(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-            w, x, n = given
-            rows = [_at(builder, w, builder.mul(n, ir.Constant(_I64, r)), 1) for r in range(ROWS)]
-            row = builder.mul(n, ir.Constant(_I64, 2))
-            each = [
-                _at(builder, x, builder.mul(row, ir.Constant(_I64, t)), 1) for t in range(tokens)
-            ]
-
-            def loaded(address: Any, kind: Any) -> Any:
-                return builder.load(builder.inttoptr(address, kind.as_pointer()), align=1)
+            w, x, n, stride = given
 
             def body(i: Any, *sums: Any) -> list[Any]:
-                weights = [
-                    builder.sext(loaded(builder.add(start, i), _BYTES), _SHORTS) for start in rows
-                ]
-                given = [loaded(_at(builder, start, i, 2), _SHORTS) for start in each]
-                new = [_pairs(context, builder, weight, own) for weight in weights for own in given]
-                return [builder.add(*both) for both in zip(sums, new, strict=True)]
+                new = []
+                for part in (0, 1):  # two chains of sums, as each waits for its last addition
+                    off = builder.add(i, ir.Constant(_I64, part * WIDTH))
+                    weight = _from_int8(builder, builder.add(w, off))
+                    for row in range(rows):
+                        start = builder.mul(stride, ir.Constant(_I64, row))
+                        own = _floats(builder, _at(builder, x, builder.add(off, start), 4))
+                        new.append(_fma(builder, weight, own, sums[part * rows + row]))
+                return new
 
-            zero = ir.Constant(_INTS, [0] * WIDTH)
-            sums = _loop(builder, n, 2 * WIDTH, ROWS * tokens, body, zero)
-            out = [_sum(builder, builder.sitofp(vector, _FLOATS)) for vector in sums]
+            sums = _loop(builder, n, 2 * WIDTH, 2 * rows, body)
+            out = [_sum(builder, builder.fadd(sums[r], sums[rows + r])) for r in range(rows)]
             return context.make_tuple(builder, made, out)
 
-        return made(_INTP, _INTP, _INTP), code
+        return made(_INTP, _INTP, _INTP, _INTP), code
 
     return dots
 
 
-int8_dots1, int8_dots2, int8_dots4 = (_int8_dots(tokens) for tokens in (1, 2, 4))
+int8_dot1, int8_dot2, int8_dot3, int8_dot4 = (_int8_dots(rows) for rows in (1, 2, 3, 4))
 
 
 @intrinsic

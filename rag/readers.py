@@ -58,10 +58,10 @@ class OneReader:
 
 class AdaptedReaders:
     """The readers of the settings' model. The setting `adapter` "default" leaves the choice to the
-    registry and, where nothing is promoted, to what is shipped; any other value forces one. The
-    adapter of all collections that have none of their own is merged into a copy of the weights;
-    the others act beside the base's. Nothing is loaded before the first question. With
-    `passages_only` nothing is made ready but what KV blocks ahead of use need."""
+    registry and, where nothing is promoted, to what is shipped; any other value forces one.
+    Adapters act beside the base's weights; with the setting `merge_adapter` that of all collections
+    that have none of their own is merged into a copy of them. Nothing is loaded before the first
+    question. With `passages_only` nothing is made ready but what KV blocks ahead of use need."""
 
     def __init__(
         self,
@@ -199,7 +199,7 @@ def prepare(settings: Settings) -> None:
         engine.close()
 
 
-def read(engine: Engine, weights: Weights | None, merge: bool = True) -> Warmer:
+def read(engine: Engine, weights: Weights | None, merge: bool = False) -> Warmer:
     """The engine's model with one adapter, merged or not. Raises the errors of `models`:
     WeightsCorrupt too when the file is not the one that was registered."""
     from models.lora import WEIGHTS, describe_adapter, load_adapter

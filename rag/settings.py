@@ -91,7 +91,7 @@ class Settings(BaseSettings):
     kv_precision: Literal["int8", "exact"] = "int8"
     warm_seconds: float = Field(300.0, ge=0)
     warm_load: float = Field(1.0, gt=0)
-    merge_adapter: bool = True  # a second copy of the weights, for a quicker first word
+    merge_adapter: bool = False  # a second copy of the weights, for a slightly quicker first word
     max_answer_tokens: int = Field(160, ge=8, le=4096)
     verifier: Literal["auto", "lexical", "head"] = "auto"  # auto: head where its embedder is used
     min_support: float = Field(0.6, ge=0, le=1)

@@ -26,7 +26,7 @@ def test_what_is_made_of_the_weights_is_there_after_pulling(
     there = {path.name for path in settings.prepared_folder.iterdir()}
     kinds = {name.partition("-")[0] for name in there}
     quick = {"int8", "projections", "rest"} if compiles() else set()
-    assert kinds == {"merged", "vocabulary"} | quick
+    assert kinds == {"vocabulary"} | quick
     with caplog.at_level(logging.WARNING):
         prepare(settings)
     assert {path.name for path in settings.prepared_folder.iterdir()} == there
