@@ -115,6 +115,8 @@ def _refuse_known_binaries(data: bytes, name: str) -> None:
         match = puremagic.magic_string(data[:8192])[0]
     except (puremagic.PureError, ValueError, IndexError):
         return
+    if b"\0" not in data[:4096] and match.byte_match.isalnum():
+        return  # a word: "The widespread ..." would be a film, whose length holds zeros
     kind = match.mime_type or match.name
     if kind.startswith(("image/", "audio/", "video/", "font/")) or (
         match.confidence >= 0.8 and kind.startswith("application/")

@@ -24,6 +24,10 @@ def test_every_encoding_gives_the_same_text(encoding: str) -> None:
     assert parsed.text == (SENTENCE * 4).strip()
 
 
+def test_words_at_the_place_of_a_films_mark_are_words() -> None:
+    assert shown(read("The widespread café.".encode(), "a.txt")) == [("paragraph", "The widespread café.")]
+
+
 def test_east_asian_encoding() -> None:
     text = "私たちの会社は東京にあります。休暇は年に二十日です。日本語の文章を読みます。" * 5
     assert read(text.encode("shift_jis"), "notes.txt").text == text
