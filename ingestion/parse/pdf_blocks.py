@@ -35,15 +35,17 @@ class Style:
 
     def level(self, lines: Sequence[Line]) -> int:
         """The heading level of lines that form one block, 0 for body text."""
-        text = " ".join(line.text for line in lines)
-        letters = sum(c.isalpha() for c in text)
-        if len(text) > _LONGEST_HEADING or letters < 3 or lines[0].turned:
-            return 0
         height = lines[0].height
-        if height >= _LARGER * self.height:
-            return min(1 + sum(larger > 1.04 * height for larger in self.headings), 6)
+        larger = height >= _LARGER * self.height
         stands_out = lines[0].bold and not self.bold and height >= 0.95 * self.height
-        if stands_out and len(lines) <= 2 and not text.endswith((".", ",", ";")):
+        if not (larger or stands_out) or lines[0].turned:
+            return 0
+        text = " ".join(line.text for line in lines)
+        if len(text) > _LONGEST_HEADING or sum(c.isalpha() for c in text) < 3:
+            return 0
+        if larger:
+            return min(1 + sum(each > 1.04 * height for each in self.headings), 6)
+        if len(lines) <= 2 and not text.endswith((".", ",", ";")):
             return min(len(self.headings) + 1, 6)
         return 0
 

@@ -98,13 +98,22 @@ def _name_symbols(sheet: Any, codes: Integers) -> None:
     the number of the glyph in the font then, so that m\u2032 would read m0."""
     import pypdfium2.raw as pdfium
 
+    places = np.flatnonzero(_tex_symbols()[np.minimum(codes, _LAST)])
+    unmapped = direct(pdfium.FPDFText_HasUnicodeMapError)
+    raw = ctypes.cast(sheet.raw, ctypes.c_void_p)
+    wrong = np.fromiter(map(unmapped, repeat(raw), places.tolist()), np.int64, len(places)) == 1
     name, flags = ctypes.create_string_buffer(64), ctypes.c_int()
-    for place in np.flatnonzero(np.isin(codes, list(_TEX_SYMBOLS))).tolist():
-        if pdfium.FPDFText_HasUnicodeMapError(sheet, place) != 1:
-            continue
+    for place in places[wrong].tolist():
         pdfium.FPDFText_GetFontInfo(sheet, place, name, len(name), flags)
         if _TEX_FONT in name.value:
             codes[place] = ord(_TEX_SYMBOLS[int(codes[place])])
+
+
+@functools.cache
+def _tex_symbols() -> npt.NDArray[np.bool_]:
+    symbols = np.zeros(_LAST + 1, bool)
+    symbols[list(_TEX_SYMBOLS)] = True
+    return symbols
 
 
 @functools.cache
