@@ -74,11 +74,12 @@ def _said(pdfium: Any, annotation: Any, kind: int) -> str:
 
 
 def _value(pdfium: Any, annotation: Any) -> str:
-    """What is filled in: a field's value, for a box that is ticked its name."""
+    """What is filled in: a field's value, for a box that is ticked what it is called."""
     value = _string(pdfium, annotation, b"V") or _inherited(pdfium, annotation, b"V")
     state = _string(pdfium, annotation, b"AS")
     if state:  # a box or button: its value is the name of a state
-        return "" if state in _OFF else "[x]"
+        name = _string(pdfium, annotation, b"TU") or _string(pdfium, annotation, b"T")
+        return "" if state in _OFF else f"[x] {name}"
     return value
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import io
+from collections.abc import Iterator
+from typing import Any
 
 import pypdf
 import pytest
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from ingestion.limits import Limits
 from ingestion.parse import ocr, pictures
@@ -85,6 +87,46 @@ def test_no_time_left() -> None:
     recogniser._longest = 1.0
     assert recogniser.lines(picture(), 1, 1.0) == []
     assert recogniser.left == 1
+
+
+def test_time_that_ends_within_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of a picture's lines would not say that they are half."""
+    monkeypatch.setattr(ocr, "_AT_ONCE", 1)
+    recogniser = Recogniser(1_000.0)
+    real = ocr._lines
+
+    def slow(*given: Any) -> Iterator[Line]:
+        recogniser._until = 0.0  # the first line took all the time
+        return real(*given)
+
+    monkeypatch.setattr(ocr, "_lines", slow)
+    assert recogniser.lines(picture(), 1, 1.0) == []
+    assert recogniser.left == 1
+
+
+def test_what_shows_through_is_white_paper() -> None:
+    drawn = Image.new("RGBA", (620, 200), (0, 0, 0, 0))
+    drawn.paste((0, 0, 0, 255), mask=ImageOps.invert(picture().convert("L")))
+    check_words(read(saved(drawn, "PNG"), "drawn.png"), 1.0)
+
+
+def test_a_scan_under_a_printed_head_is_read_below_it() -> None:
+    """The head alone is longer than a stamp; it would pass for the whole page's text."""
+    head = ["Received by the registry of the town, counter seven, on the fourth of May,",
+            "filed under number seventeen and sent on to the department of works."]  # fmt: skip
+    words = [Text(40, 800 - 14 * number, line) for number, line in enumerate(head)]
+    writer = pypdf.PdfWriter(clone_from=io.BytesIO(pdf(words)))
+    sheet = Image.new("RGB", (620, 780), "white")
+    sheet.paste(picture(), (0, 300))
+    scan = pypdf.PdfReader(io.BytesIO(saved(sheet, "PDF"))).pages[0]
+    at = pypdf.Transformation().scale(590 / float(scan.mediabox.width))
+    writer.pages[0].merge_transformed_page(scan, at)
+    out = io.BytesIO()
+    writer.write(out)
+    parsed = read(out.getvalue(), "scan.pdf")
+    assert " ".join(parsed.text.split()).startswith(" ".join(head))
+    assert parsed.text.index("works.") < parsed.text.index("Every employee")
+    assert parsed.metadata["pages_recognised"] == 1
 
 
 def test_bad_pictures() -> None:
