@@ -41,15 +41,17 @@ def _notes(page: Any, number: int) -> Iterator[Note]:
     count = min(pdfium.FPDFPage_GetAnnotCount(page), _MOST)
     if count <= 0:
         return
-    point = to_top_left(pdfium, page)
+    silent = (pdfium.FPDF_ANNOT_LINK, pdfium.FPDF_ANNOT_POPUP)  # by far the most, say nothing
+    point = None
     for index in range(count):
         annotation = pdfium.FPDFPage_GetAnnot(page, index)
         if not annotation:
             continue
         try:
-            if pdfium.FPDFAnnot_GetFlags(annotation) & _HIDDEN:
-                continue
             kind = pdfium.FPDFAnnot_GetSubtype(annotation)
+            if kind in silent or pdfium.FPDFAnnot_GetFlags(annotation) & _HIDDEN:
+                continue
+            point = point or to_top_left(pdfium, page)
             text = squeeze(_said(pdfium, annotation, kind))
             rect = pdfium.FS_RECTF()
             if text and pdfium.FPDFAnnot_GetRect(annotation, rect):
@@ -64,8 +66,6 @@ def _notes(page: Any, number: int) -> Iterator[Note]:
 def _said(pdfium: Any, annotation: Any, kind: int) -> str:
     if kind == pdfium.FPDF_ANNOT_WIDGET:
         return _value(pdfium, annotation)
-    if kind in (pdfium.FPDF_ANNOT_LINK, pdfium.FPDF_ANNOT_POPUP):
-        return ""
     words = _string(pdfium, annotation, b"Contents")
     if not words or kind == pdfium.FPDF_ANNOT_FREETEXT:
         return words

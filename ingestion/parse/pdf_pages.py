@@ -17,6 +17,7 @@ from ingestion.parse.pdf_text import page_lines, to_top_left
 from ingestion.parse.quality import garbled
 
 _FEW = 60  # characters of a page that may be a stamp on a scan
+_HEAD = 1_200  # characters that may be printed above a scan; a page with more is no scan
 _COVERING = 0.5  # share of the page under pictures from which it may be a scan
 _SHOWN = 0.02  # share of the page under pictures below which a page without text is blank
 _MOST_OBJECTS = 2_000  # looked at of one page
@@ -88,6 +89,8 @@ class Pages:
     def _with_scan(self, page: Any, number: int, lines: list[Line]) -> list[Line]:
         """The lines, and those recognised on a picture that covers most of the page and on which
         hardly any of them stand: a scan under a printed head."""
+        if sum(len(line.text) for line in lines) > _HEAD:
+            return lines
         covering = _covering_picture(page)
         if covering is None or sum(len(line.text) for line in lines if covering(line)) > _FEW:
             return lines

@@ -47,8 +47,8 @@ Codes = npt.NDArray[np.int64]
 def suspicious(codes: Codes) -> bool:
     """Whether a page may hold letters that were moved: control characters, or Latin letters among
     which no frequent word stands. Figures are no letters."""
-    controls = ((codes > _BROKEN) & (codes < _BLANK) & ~np.isin(codes, _LINE_ENDS)).sum()
-    if controls > max(3, 0.01 * len(codes)):
+    controls = np.bincount(codes[(codes > _BROKEN) & (codes < _BLANK)], minlength=_BLANK)
+    if controls.sum() - controls[list(_LINE_ENDS)].sum() > max(3, 0.01 * len(codes)):
         return True
     sample = codes[:_SAMPLE]
     words = _words(sample)
