@@ -185,10 +185,7 @@ def _alike(collection: str, generation: int) -> Select[Any]:
 
 
 def _live(generation: int | BindParameter[int]) -> tuple[ColumnElement[bool], ...]:
-    return (
-        ChunkRow.born <= generation,
-        or_(ChunkRow.died.is_(None), ChunkRow.died > generation),
-    )
+    return ChunkRow.born <= generation, or_(ChunkRow.died.is_(None), ChunkRow.died > generation)
 
 
 # Made once, and JSON read only where it is needed: of a search's hundred hits, making the statement
@@ -251,8 +248,7 @@ def _groups(listed: str) -> frozenset[str]:
 
 
 def _row_nouns(session: Session, born: Select[Any], newest: int) -> list[Row]:
-    """Read beside questions of this process, which would else wait for the interpreter until all
-    rows are made."""
+    """Questions of this process come in between; else they wait for the interpreter."""
     made = []
     for row in session.execute(born.execution_options(yield_per=_TOGETHER)):
         made.append(_row_noun(row, newest))
