@@ -9,6 +9,7 @@ from __future__ import annotations
 import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -30,9 +31,9 @@ def upgrade(url: str, revision: str = "head") -> str:
     together wait for each other. Raises BadSettings, StoreUnavailable, DiskFull, Conflict when
     the database was made by a newer Attest."""
     _make_folder(url)
+    if revision == "head" and current(url) == head():  # nearly always: nobody has to wait for it
+        return head()
     with _migrating(url) as (connection, config):
-        if _current(connection) == head() and revision == "head":
-            return head()
         command.upgrade(config, revision)
         return _current(connection) or ""
 
@@ -46,10 +47,15 @@ def downgrade(url: str, revision: str) -> str:
 
 def current(url: str) -> str:
     """The revision the database is at, "" for one without tables."""
-    with _migrating(url) as (connection, _):
-        return _current(connection) or ""
+    engine = make_engine(url)
+    try:
+        with engine.connect() as connection:
+            return _current(connection) or ""
+    finally:
+        engine.dispose()
 
 
+@cache
 def head() -> str:
     """The newest revision this version knows."""
     return ScriptDirectory(str(scripts())).get_current_head() or ""

@@ -135,6 +135,17 @@ def test_a_newer_database_is_refused(databases: Databases) -> None:
         upgrade(url)
 
 
+def test_a_database_up_to_date_is_opened_while_another_process_writes(
+    databases: Databases,
+) -> None:
+    url = databases.new()
+    engine = make_engine(url)
+    with engine.connect().execution_options(**{WRITING: True}) as writing:
+        writing.execute(text("UPDATE alembic_version SET version_num = version_num"))
+        assert upgrade(url) == head()
+    engine.dispose()
+
+
 def test_processes_upgrade_together(databases: Databases, tmp_path: Path) -> None:
     """From a directory that is not the repository, too."""
     url = databases.empty()
