@@ -26,7 +26,7 @@ up: $(RUN) ## start API, worker, scheduler and UI on this machine
 	@$(BIN)/attest up --data $(DATA)
 
 test: $(DEV) ## run the tests (PYTEST_ARGS="-k name" for some of them, TEST_WORKERS=0 in one process)
-	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: $(DEV) ## format, lint, types, import contract
 	$(BIN)/ruff format --check .

@@ -13,6 +13,8 @@ from benchmarks.handbook import give_weights
 from rag.domain import Chunk, Passage
 from tests.weights import pulled, weights_folder
 
+pytestmark = pytest.mark.slow
+
 WHOLE = frozenset({(1, 1, 2), (1, 2, 2)})
 
 

@@ -27,6 +27,8 @@ from tests.api.serving import served, until
 from tests.engine_house import KEY, LONG, PASSAGES, QUESTION, SHORT, furnish, metric
 from tests.models.block_making import key, made
 
+pytestmark = pytest.mark.slow
+
 WRONG = "another-key-than-theirs"
 
 

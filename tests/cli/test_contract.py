@@ -26,6 +26,13 @@ class Folder:
 
     def __init__(self, data: Path) -> None:
         self.data = data
+        self._texts: dict[str, str] = {}
+
+    def text(self, document: str) -> str:
+        """What `attest text` says; a process for each document, not for each look at one."""
+        if document not in self._texts:
+            self._texts[document] = self.run("text", document)["text"]
+        return self._texts[document]
 
     def run(self, *arguments: str, code: int = 0) -> Any:
         line = [sys.executable, "-m", "rag.cli", *arguments, "--data", str(self.data), "--json"]
@@ -78,7 +85,7 @@ def test_search_slices_the_stored_text(folder: Folder, ingested: dict[str, Any])
         assert hits[0]["document"] == "lease.pdf"
         for hit in hits:
             assert set(hit) >= PASSAGE
-            text = folder.run("text", hit["document_id"])["text"]
+            text = folder.text(hit["document_id"])
             assert text[hit["start"] : hit["end"]] == hit["text"]
 
 
@@ -94,7 +101,7 @@ def test_ask_and_replay(folder: Folder, ingested: dict[str, Any]) -> None:
     for citation in answer["citations"]:
         assert set(citation) >= CITATION
         assert f"{citation['sentence']} [" in answer["answer"]
-        text = folder.run("text", citation["document_id"])["text"]
+        text = folder.text(citation["document_id"])
         assert text[citation["start"] : citation["end"]] == citation["quote"]
     replayed = folder.run("replay", answer["answer_id"], "--attribution")
     assert replayed["same"] is True

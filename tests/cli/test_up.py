@@ -25,6 +25,8 @@ from rag.up import free_port
 from tests.cli.test_process import gone, wait_until
 from tests.engine_house import furnish
 
+pytestmark = pytest.mark.slow
+
 ENV = {"ATTEST_API_PORT": "0", "ATTEST_UI_PORT": "0", "ATTEST_WORKER_PROCESSES": "1"}
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from ingestion.broker import Broker
 from tests.eval.test_beir import write as write_beir
 from tests.ingestion.workers import quick_house, running, wait_for
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_schedule_runs_the_configured_evaluation(tmp_path: Path, embedder: Path) -> None:

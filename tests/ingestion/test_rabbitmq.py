@@ -27,6 +27,8 @@ from tests.ingestion.workers import (
 )
 from tests.servers import missing
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def rabbitmq() -> Iterator[RabbitMQ]:

@@ -6,6 +6,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from ingestion import reindex
 from ingestion.broker import Broker
 from rag.bootstrap import Attest
@@ -21,6 +23,8 @@ from tests.ingestion.workers import (
     running,
     wait_for,
 )
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_killed_worker_is_followed_by_one_that_goes_on(tmp_path: Path, embedder: Path) -> None:

@@ -33,6 +33,8 @@ from tests.ingestion.house import WHO, RememberingQueue, make_collection, work_o
 from tests.ingestion.workers import all_done, hand_in, quick_house, run, wait_for
 from tests.models.training.small import write_checkpoint
 
+pytestmark = pytest.mark.slow
+
 LEAVE = b"# Leave\n\nEmployees have 27 days of paid leave a year.\n"
 PAY = b"# Pay\n\nSalaries are paid on the 25th.\n"
 Command = Callable[..., Any]

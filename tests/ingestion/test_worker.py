@@ -28,6 +28,8 @@ from tests.ingestion.workers import (
     wait_for,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def attest(tmp_path: Path, embedder: Path) -> Iterator[Attest]:

@@ -31,7 +31,7 @@ POLICY = Path(__file__).parents[2] / "examples" / "documents" / "policy.html"
 QUESTION = "How many characters must a password have at least?"
 MINUTES = 60_000  # Playwright counts in milliseconds
 
-pytestmark = [pytest.mark.browser, pytest.mark.weights]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.weights]
 
 
 @pytest.fixture(scope="module")

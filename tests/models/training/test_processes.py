@@ -14,6 +14,8 @@ import pytest
 
 from models.training.__main__ import main
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 QUICK = ["--rank", "4", "--alpha", "8", "--markers", "6", "--dropout", "0.1", "--threads", "1"]
 ALONE = ["--device", "cpu", "--dtype", "float32", "--checkpoint-every", "5"]
