@@ -66,21 +66,27 @@ def wait_for(condition: Callable[[], bool], what: str, seconds: float = 240) -> 
         time.sleep(0.05)
 
 
-def run(attest: Attest, module: str) -> Child:
+def run(attest: Attest, module: str, **env: str) -> Child:
     data = attest.settings.data
     command = [sys.executable, "-m", f"ingestion.{module}", "--data", str(data)]
-    return start(module, command, data / f"{module}.log", {})
+    return start(module, command, data / f"{module}.log", env)
+
+
+@contextmanager
+def part(attest: Attest, module: str, **env: str) -> Iterator[Child]:
+    """The worker or the scheduler, stopped at the end."""
+    child = run(attest, module, **env)
+    try:
+        yield child
+    finally:
+        child.stop(20)
 
 
 @contextmanager
 def running(attest: Attest) -> Iterator[tuple[Child, Child]]:
     """A worker and a scheduler, stopped at the end."""
-    worker, scheduler = run(attest, "worker"), run(attest, "scheduler")
-    try:
+    with part(attest, "worker") as worker, part(attest, "scheduler") as scheduler:
         yield worker, scheduler
-    finally:
-        worker.stop(20)
-        scheduler.stop(20)
 
 
 def kill_a_worker(attest: Attest, after: int) -> None:
