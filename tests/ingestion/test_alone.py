@@ -19,6 +19,8 @@ from rag.domain import JobState
 from tests.ingestion.house import WHO, RememberingQueue, indexed_names, job_of
 from tests.ingestion.workers import quick_house
 
+pytestmark = pytest.mark.slow
+
 Interpreter = Callable[[str], None]
 
 

@@ -17,6 +17,8 @@ from tests.ingestion.house import WHO, RememberingQueue, job_of, open_house
 from tests.ingestion.house import make_collection as make
 from tests.ingestion.workers import all_done, documents, quick_house, running, wait_for
 
+pytestmark = pytest.mark.slow
+
 
 def load(attest: Attest, queue: CeleryQueue | RememberingQueue, count: int) -> list[Job]:
     files = documents(count)

@@ -6,12 +6,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from ingestion.broker import Broker
 from ingestion.origins.keeping import add
 from rag.bootstrap import Attest
 from rag.domain import Origin, OriginKind
 from tests.ingestion.house import WHO, indexed_names
 from tests.ingestion.workers import quick_house, run, running, wait_for
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_folder_is_followed(tmp_path: Path, embedder: Path) -> None:
