@@ -43,9 +43,7 @@ def publish_all(
     }
     jobs = {document.job.id: document.job for document, _ in held}
     blobs = dict(
-        named
-        for document, _ in held
-        for named in _blobs(document, publications[document.job.id])
+        named for document, _ in held for named in _blobs(document, publications[document.job.id])
     )
 
     def once() -> Mapping[str, int]:

@@ -25,7 +25,9 @@ def test_every_encoding_gives_the_same_text(encoding: str) -> None:
 
 
 def test_words_at_the_place_of_a_films_mark_are_words() -> None:
-    assert shown(read("The widespread café.".encode(), "a.txt")) == [("paragraph", "The widespread café.")]
+    assert shown(read("The widespread café.".encode(), "a.txt")) == [
+        ("paragraph", "The widespread café.")
+    ]
 
 
 def test_east_asian_encoding() -> None:
