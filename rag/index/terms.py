@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+from functools import cache
 
 from rag import analyse as analysis
 from rag import prompt
@@ -41,9 +42,12 @@ def _weighted(above: list[str], body: list[str]) -> list[str]:
     return above * HEADINGS + body
 
 
+@cache
 def form() -> str:
     """Names the way texts become terms, by the code that does it: an index kept in files by other
     code holds other terms."""
-    code = inspect.getsource(analysis) + inspect.getsource(prompt) + inspect.getsource(Numbering)
-    code += "".join(inspect.getsource(made) for made in (weighted, _weighted, read)) + str(HEADINGS)
+    # Not of a class, whose source Python 3.11 finds by parsing, which two threads must not do.
+    made = (weighted, _weighted, read, Numbering.__missing__)
+    code = inspect.getsource(analysis) + inspect.getsource(prompt) + str(HEADINGS)
+    code += "".join(inspect.getsource(each) for each in made)
     return hashlib.sha256(code.encode()).hexdigest()
