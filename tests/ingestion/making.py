@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import docx
 
+from benchmarks.adverse.pdf_making import raw
 from ingestion.limits import Limits
 from ingestion.parse import parse
 from rag.domain import Parsed
@@ -64,22 +65,7 @@ def pdf_of_streams(
         head = f"<< /Length {len(packed)} /Filter /FlateDecode >>\nstream\n".encode()
         objects.append(head + packed + b"\nendstream")
     objects.append(f"<< /Title ({_escaped(title)}) >>".encode())
-    return _written(objects)
-
-
-def _written(objects: Sequence[bytes]) -> bytes:
-    out = io.BytesIO()
-    out.write(b"%PDF-1.7\n")
-    offsets = []
-    for number, body in enumerate(objects, 1):
-        offsets.append(out.tell())
-        out.write(f"{number} 0 obj\n".encode() + body + b"\nendobj\n")
-    start = out.tell()
-    out.write(f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n".encode())
-    out.writelines(f"{offset:010d} 00000 n \n".encode() for offset in offsets)
-    trailer = f"<< /Size {len(objects) + 1} /Root 1 0 R /Info {len(objects)} 0 R >>"
-    out.write(f"trailer\n{trailer}\nstartxref\n{start}\n%%EOF\n".encode())
-    return out.getvalue()
+    return raw(objects, trailer=f"/Info {len(objects)} 0 R")
 
 
 def _escaped(text: str) -> str:
