@@ -29,6 +29,7 @@ from rag.store.unit import SqlStore
 log = logging.getLogger(__name__)
 
 _WAIT = 0.2  # seconds between looks at what another process makes
+_PATIENCE = 1800.0  # seconds for that: ten times what a snapshot of a million rows takes
 _WORTH = 1_000  # rows; fewer are read from the database in less than half a second
 
 
@@ -177,14 +178,15 @@ def leave_out(
 
 def compact_snapshots(embedding: Embedding, settings: Settings, store: SqlStore) -> bool:
     """Where the newest snapshot holds rows that were purged: make one without them, and have every
-    process leave the old one. Whether there was need. Raises IndexUnavailable."""
+    process leave the old one. Whether there was need. Raises IndexUnavailable, also when another
+    process has been at it for half an hour."""
     folder, dimension = settings.index_folder / embedding.id, embedding.dimension or 0
     if not newest_name(folder):
         return False
     floor, make = 0, Builder(settings.database, embedding.id, folder, dimension)
     with store() as work:
         settled = work.chunks.settled(embedding.id, datetime.now(UTC) - HISTORY)
-    needed = False
+    needed, until = False, time.monotonic() + _PATIENCE
     while True:
         snapshot = newest(folder, embedding.id, dimension)
         if snapshot is not None:
@@ -194,6 +196,11 @@ def compact_snapshots(embedding: Embedding, settings: Settings, store: SqlStore)
         needed = True
         make(max(floor, settled))
         if newest_name(folder) == ("" if snapshot is None else snapshot.folder.name):
+            if time.monotonic() > until:
+                raise IndexUnavailable(
+                    f"another process holds {folder} and makes no snapshot; the index still holds "
+                    "purged rows, and the next purge tries again"
+                )
             time.sleep(_WAIT)  # another process is at it
     if needed:
         sweep(folder, used=True)

@@ -8,15 +8,17 @@ import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from sqlalchemy import text
 
 from ingestion import purge as purging
 from ingestion.purge import due, purge, purge_due
 from ingestion.uploads import upload
 from models.fake import CopyGenerator
+from rag import search_engines
 from rag.bootstrap import Attest
 from rag.domain import LOCAL_GROUP, Answer, Filter
-from rag.errors import Conflict, UnknownAnswer, UnknownDocument
+from rag.errors import Conflict, IndexUnavailable, UnknownAnswer, UnknownDocument
 from rag.index.snapshot import newest_name
 from rag.indexing import Builder
 from rag.ports import Removed
@@ -268,6 +270,28 @@ def test_a_snapshot_is_made_anew_without_it(house: Attest) -> None:
         at = work.collections.get(id).generation
     hits = house.index(id).lexical("lighthouse invoices", Filter(at, frozenset({LOCAL_GROUP})), 9)
     assert len(hits) == 1
+
+
+def test_a_snapshot_that_another_process_keeps_from_being_made_is_said(
+    house: Attest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not waited for without end; the next purge makes it."""
+    monkeypatch.setattr(search_engines, "_PATIENCE", 0.5)
+    secret = take_in(house, "wages.txt", SECRET)
+    with house.store() as work:
+        id = work.collections.named("handbook").id
+        dimension = work.embeddings.current(id).dimension
+    assert dimension is not None
+    folder = house.settings.index_folder / id
+    Builder(house.settings.database, id, folder, dimension)(0)
+    delete(house, secret)
+    with (
+        FileLock(folder / "build.lock"),
+        pytest.raises(IndexUnavailable, match="next purge tries again"),
+    ):
+        purge(house, "ann")
+    purge(house, "ann")
+    assert files_with(house, *NAMES) == []
 
 
 def test_an_engine_on_servers_holds_nothing_of_it_afterwards(house: Attest, pgvector: Fed) -> None:
