@@ -11,7 +11,7 @@ evidence where it stands, so that long chunks gain nothing by being long.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -95,20 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"\n{path.name}: {len(documents)} documents, {len(asked)} questions", flush=True)
         print("  tokens overlap  chunks  found in the context")
         for tokens, overlap in SHAPES:
-            chunks = {
-                (name, each): indexed_text(text.title, each)
-                for name, text in documents.items()
-                for each in chunk(
-                    text.text,
-                    text.blocks,
-                    name,
-                    text.title,
-                    embedder.count_tokens,
-                    tokens,
-                    embedder.max_tokens,
-                    overlap,
-                )
-            }
+            chunks = cut(documents, embedder, tokens, overlap)
             found = searched(chunks, asked, embedder, options.cache, options.context)
             share = mean(found)
             print(
@@ -116,6 +103,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 f"{share.value:.3f} [{share.low:.3f}, {share.high:.3f}]",
                 flush=True,
             )
+
+
+def cut(
+    documents: dict[str, Text], embedder: SentenceEmbedder, tokens: int, overlap: int = 0
+) -> dict[tuple[str, Chunk], str]:
+    """The chunks of every document, in order, with what is indexed for each."""
+    return {
+        (name, each): indexed_text(text.title, each)
+        for name, text in documents.items()
+        for each in chunk(
+            text.text,
+            text.blocks,
+            name,
+            text.title,
+            embedder.count_tokens,
+            tokens,
+            embedder.max_tokens,
+            overlap,
+        )
+    }
 
 
 def searched(
@@ -127,23 +134,13 @@ def searched(
 ) -> list[float]:
     """1 for each question whose evidence is among the first chunks that fit, else 0."""
     rows = list(chunks)
-    lexical, dense = TantivyLexical(), DenseLeg(embedder.dimension)
-    above = [len(text) - len(each.text) for (_, each), text in chunks.items()]
-    lexical.add([weighted(text, own) for text, own in zip(chunks.values(), above, strict=True)])
-    lexical.show()
-    dense.extend(embed_cached(list(chunks.values()), embedder, cache))
-    vectors = embed_cached([question for question, _ in asked], embedder, cache)
     sizes = [embedder.count_tokens(each.text) for _, each in rows]
-    every = Mask(np.ones(len(rows), bool))
     found = []
-    for (question, places), vector in zip(asked, vectors, strict=True):
-        fused = convex(
-            _hits(dense.search(vector, every, DEPTH), Leg.DENSE),
-            _hits(lexical.search(analyse(question), every, DEPTH), Leg.LEXICAL),
-            DENSE_WEIGHT,
-        )
+    questions = [question for question, _ in asked]
+    orders = ranked(chunks, questions, embedder, cache)
+    for (_, places), order in zip(asked, orders, strict=True):
         room, seen = context, False
-        for at in (int(hit.chunk) for hit in fused):
+        for at in order:
             room -= sizes[at]
             if room < 0 or seen:
                 break
@@ -151,6 +148,29 @@ def searched(
             seen = any(name == d and each.start <= s and e <= each.end for d, s, e in places)
         found.append(float(seen))
     return found
+
+
+def ranked(
+    chunks: dict[tuple[str, Chunk], str],
+    questions: Sequence[str],
+    embedder: SentenceEmbedder,
+    cache: Path,
+) -> Iterator[list[int]]:
+    """For each question the places of chunks in `chunks`, best first: both legs, fused."""
+    lexical, dense = TantivyLexical(), DenseLeg(embedder.dimension)
+    above = [len(text) - len(each.text) for (_, each), text in chunks.items()]
+    lexical.add([weighted(text, own) for text, own in zip(chunks.values(), above, strict=True)])
+    lexical.show()
+    dense.extend(embed_cached(list(chunks.values()), embedder, cache))
+    vectors = embed_cached(questions, embedder, cache)
+    every = Mask(np.ones(len(chunks), bool))
+    for question, vector in zip(questions, vectors, strict=True):
+        fused = convex(
+            _hits(dense.search(vector, every, DEPTH), Leg.DENSE),
+            _hits(lexical.search(analyse(question), every, DEPTH), Leg.LEXICAL),
+            DENSE_WEIGHT,
+        )
+        yield [int(hit.chunk) for hit in fused]
 
 
 def _hits(ranked: Ranked, leg: Leg) -> list[Hit]:
