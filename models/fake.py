@@ -125,6 +125,10 @@ class CopyGenerator:
     def context_tokens(self) -> int:
         return self._context_tokens
 
+    @property
+    def most_passages(self) -> int:
+        return 20
+
     def count_tokens(self, text: str) -> int:
         return len(text.split())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import perf_counter
@@ -33,10 +33,11 @@ from rag.domain import (
 )
 from rag.errors import EmptyQuestion, QuestionTooLong, UnknownAnswer
 from rag.followup import Resolved, resolve
+from rag.nearness import nearest_last
 from rag.pieces import Gone, before, somebody_waits, wanted
 from rag.policy import Policy, calibrated_for
-from rag.ports import Generator, Generators, Store, Verifiers
-from rag.prompt import shown
+from rag.ports import Embedder, Generator, Generators, Store, Verifiers
+from rag.prompt import ORDER, best_first, best_last, kept_order, reading_order, shown
 from rag.reach import answer_for, collection_for
 from rag.reading import Boxes, Limits, Reading, Result
 from rag.verify import Lexical
@@ -51,6 +52,7 @@ class Answering:
     readers: Generators
     verifiers: Verifiers
     boxes: Boxes
+    embedder: Callable[[], Embedder]
 
     @property
     def policy(self) -> Policy:
@@ -177,11 +179,12 @@ class Answering:
     def read(
         self, question: str, passages: Sequence[Passage], sampling: Sampling | None = None
     ) -> Answer:
-        """Answer from these passages; nothing is retrieved and nothing stored."""
+        """Answer from these passages, in whatever order they come; nothing is retrieved and nothing
+        stored."""
         question = self._checked(question)
         began = perf_counter()
         reader = self.readers.of(None)
-        frame = self._frame(reader, passages, 0, {})
+        frame = self._given(reader, question, passages)
         frame = replace(frame, sampling=sampling or frame.sampling)
         reading = self._read(reader, question, passages, frame)
         for _ in reading:
@@ -198,7 +201,7 @@ class Answering:
         which this holds."""
         question = self._checked(question)
         reader = self.readers.of(collection)
-        frame = self._frame(reader, passages, 0, {})
+        frame = self._given(reader, question, passages)
         frame = replace(frame, settings={**frame.settings, "min_confidence": 0.0})
         reading = self._read(reader, question, passages, frame)
         for _ in reading:
@@ -221,7 +224,8 @@ class Answering:
             )
         reader = self.readers.named(kept.adapter)
         frame = self._frame(reader, passages, kept.generation, {})
-        settings = {**frame.settings, "verifier": Lexical.identity, **kept.settings}
+        once = {"verifier": Lexical.identity, ORDER: best_first(len(passages))}
+        settings = {**frame.settings, **once, **kept.settings}
         frame = replace(frame, sampling=kept.sampling, settings=settings)
         frame = replace(frame, searched=kept.searched, read=kept.read)
         reading = self._read(reader, kept.read or stored.question, passages, frame, gone)
@@ -263,9 +267,20 @@ class Answering:
             reader.prompt_version,
             self.policy.sampling,
             tuple(p.chunk.id for p in passages),
-            {**limits.as_settings(), "verifier": self.verifiers.now().identity},
+            {
+                **limits.as_settings(),
+                "verifier": self.verifiers.now().identity,
+                ORDER: best_last(min(len(passages), reader.most_passages)),
+            },
             computed=reader.computed,
         )
+
+    def _given(self, reader: Generator, question: str, passages: Sequence[Passage]) -> Replay:
+        """As `_frame`, for passages that no search has put in order."""
+        frame = self._frame(reader, passages, 0, {})
+        near = nearest_last(self.embedder(), question, [shown(p) for p in passages])
+        order = kept_order(near[-reader.most_passages :])
+        return replace(frame, settings={**frame.settings, ORDER: order})
 
     def _read(
         self,
@@ -276,11 +291,14 @@ class Answering:
         gone: Gone = somebody_waits,
         keep: bool = False,
     ) -> Reading:
-        pieces = reader.generate([shown(p) for p in passages], question, frame.sampling, keep)
+        numbers = reading_order(frame.settings[ORDER])
+        read = [passages[number - 1] for number in numbers]
+        pieces = reader.generate([shown(p) for p in read], question, frame.sampling, keep)
         pieces = before(wanted(pieces, gone), frame.sampling.stop)
         limits = Limits.from_settings(frame.settings)
         verifier = self.verifiers.named(str(frame.settings["verifier"]))
-        return Reading(pieces, question, passages, limits, reader.refusal, self.boxes, verifier)
+        refusal, boxes = reader.refusal, self.boxes
+        return Reading(pieces, question, read, numbers, limits, refusal, boxes, verifier)
 
     def _answer(
         self,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rag.domain import Answer, Verdict
 from rag.ports import Generator
-from rag.prompt import shown
+from rag.prompt import ORDER, best_first, reading_order, shown
 from rag.sentences import marked_sentences
 
 
@@ -37,11 +37,22 @@ def attribution(generator: Generator, answer: Answer) -> tuple[Attribution, ...]
     if answer.verdict is Verdict.REFUSED or not answer.passages:
         return ()
     said = marked_sentences(answer.text, len(answer.passages))
-    found = generator.drops([shown(p) for p in answer.passages], answer.question, said)
+    order = answer.replay.settings.get(ORDER) or best_first(len(answer.passages))
+    numbers = reading_order(order)
+    read = [shown(answer.passages[number - 1]) for number in numbers]
+    place = {number: at for at, number in enumerate(numbers, 1)}
+    spoken = [(text, [place[n] for n in markers if n in place]) for text, markers in said]
+    every = range(1, len(answer.passages) + 1)
+    found = generator.drops(read, answer.question, spoken)
     return tuple(
-        Attribution(text, tuple(markers), tuple(each))
+        Attribution(text, tuple(markers), tuple(_drop(each, place.get(n)) for n in every))
         for (text, markers), each in zip(said, found, strict=True)
     )
+
+
+def _drop(drops: Sequence[float], place: int | None) -> float:
+    """0 for a passage that was not read."""
+    return 0.0 if place is None else drops[place - 1]
 
 
 def agreement(found: Sequence[Attribution]) -> float | None:

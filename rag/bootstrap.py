@@ -182,6 +182,7 @@ class Attest:
             readers=self.readers,
             verifiers=self.verifiers,
             boxes=self.boxes,
+            embedder=lambda: self.embedder,
         )
 
     @cached_property

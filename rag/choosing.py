@@ -130,4 +130,5 @@ class Choosing:
 
         room = reader.context_tokens - sampling.max_tokens
         budget = room - count(question) - 256  # the frame of the prompt
-        return pack(ranked, budget, count, limit=self.policy.passages, overhead=48)
+        limit = min(self.policy.passages, reader.most_passages)
+        return pack(ranked, budget, count, limit=limit, overhead=48)

@@ -22,6 +22,7 @@ class ReaderCard:
     min_confidence: float
     confidence: Mapping[str, float]
     context_tokens: int
+    most_passages: int
 
 
 @dataclass(frozen=True, slots=True)

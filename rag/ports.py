@@ -120,6 +120,11 @@ class Generator(Protocol):
 
     @property
     def context_tokens(self) -> int: ...
+    @property
+    def most_passages(self) -> int:
+        """How many passages it can number; it reads no more."""
+        ...
+
     def count_tokens(self, text: str) -> int: ...
     def token_counts(self, texts: Sequence[str]) -> Sequence[int]:
         """`count_tokens` of each, at once where the reader is far away."""

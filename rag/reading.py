@@ -52,19 +52,22 @@ class Result:
 class Reading:
     """Iterates over the verified sentences of one draft while it is written; then `result` holds
     the whole. A sentence is shown only once it is complete, cited and supported. Whoever stops
-    iterating stops the reader."""
+    iterating stops the reader. `passages` are as the reader reads them, and `numbers` what each is
+    called in the answer."""
 
     def __init__(
         self,
         pieces: Generator[Piece],
         question: str,
         passages: Sequence[Passage],
+        numbers: Sequence[int],
         limits: Limits,
         refusal: str,
         boxes: Boxes,
         verifier: Verifier,
     ) -> None:
         self._pieces, self._question, self._passages = pieces, question, passages
+        self._numbers = numbers
         self._limits, self._refusal, self._boxes = limits, refusal, boxes
         self._verifier = verifier
         self._draft = Draft("", 0.0, 0)
@@ -145,7 +148,7 @@ class Reading:
         if confidence < self._limits.min_confidence:
             return None
         number = len(self._sentences)
-        marks = "".join(f"[{c.marker}]" for c in cited)
+        marks = "".join(f"[{self._numbers[c.marker - 1]}]" for c in cited)
         return Said(f"{text} {marks}", tuple(self._citation(number, c) for c in cited))
 
     def _citation(self, sentence: int, cited: Cited) -> Citation:
@@ -154,7 +157,7 @@ class Reading:
         boxes = self._boxes(version, quote.start, quote.end)
         return Citation(
             sentence=sentence,
-            marker=cited.marker,
+            marker=self._numbers[cited.marker - 1],
             chunk=passage.chunk.id,
             document=passage.document,
             document_name=passage.document_name,

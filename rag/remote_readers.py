@@ -106,6 +106,10 @@ class RemoteReader:
     def context_tokens(self) -> int:
         return self._card.context_tokens
 
+    @property
+    def most_passages(self) -> int:
+        return self._card.most_passages
+
     def count_tokens(self, text: str) -> int:
         return self.token_counts([text])[0]
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from models.fake import CopyGenerator, HashEmbedder
 from models.piece import Piece
+from models.sampling import Settings
 from rag.bootstrap import Attest, open_attest
 from rag.domain import (
     LOCAL_USER,
@@ -311,6 +313,71 @@ def test_an_answer_nobody_waits_for_is_not_kept(attest: Attest) -> None:
     with attest.store() as work:
         house = work.collections.named("house")
         assert work.answers.recent(house.id, LOCAL_USER.user, 10) == []
+
+
+class Listens(CopyGenerator):
+    """Keeps what it was given to read, and can number two passages."""
+
+    most_passages = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read: list[list[str]] = []
+
+    def generate(
+        self, passages: Sequence[str], question: str, sampling: Settings, keep: bool = True
+    ) -> Generator[Piece]:
+        self.read.append(list(passages))
+        yield from super().generate(passages, question, sampling, keep)
+
+
+def test_the_best_passage_is_numbered_first_and_read_last(attest: Attest) -> None:
+    attest.generator = listens = Listens()
+    answer = ask(attest, "When are the doors locked in the evening?")
+    (read,) = listens.read
+    assert len(read) == len(answer.passages) == 2, "no more are shown than can be read"
+    assert [text.splitlines()[-1] for text in reversed(read)] == [
+        passage.chunk.text for passage in answer.passages
+    ]
+    (citation,) = answer.citations
+    assert citation.marker == 1
+    assert answer.text.endswith("[1]")
+    assert answer.passages[0].chunk.id == citation.chunk
+    assert attest.answering.replay(LOCAL_USER, answer.id).same
+
+
+def test_an_answer_from_before_the_order_was_kept_is_replayed_best_first(attest: Attest) -> None:
+    attest.generator = listens = Listens()
+    answer = ask(attest, "When are the doors locked in the evening?")
+    settings = {k: v for k, v in answer.replay.settings.items() if k != "order"}
+    old = replace(answer, id="old", replay=replace(answer.replay, settings=settings))
+    with attest.store() as work:
+        work.answers.add(old)
+        work.commit()
+    assert attest.answering.replay(LOCAL_USER, "old").same
+    assert listens.read[1] == listens.read[0][::-1]
+
+
+def test_given_passages_beyond_what_can_be_numbered_are_not_read(attest: Attest) -> None:
+    attest.generator = listens = Listens()
+    passages = attest.answering.search(LOCAL_USER, "house", "doors locked evening")
+    assert len(passages) > 2
+    attest.answering.read("When are the doors locked?", passages)
+    (read,) = listens.read
+    assert len(read) == 2
+    assert read[-1].endswith(FILES["doors.md"]), "the nearest, wherever it stood"
+
+
+def test_given_passages_are_read_alike_in_any_order(attest: Attest) -> None:
+    attest.generator = listens = Listens()
+    passages = attest.answering.search(LOCAL_USER, "house", "doors locked evening")
+    one = attest.answering.read("When are the doors locked?", passages)
+    other = attest.answering.read("When are the doors locked?", passages[::-1])
+    assert listens.read[0] == listens.read[1]
+    assert one.citations[0].chunk == other.citations[0].chunk
+    for answer in (one, other):
+        (cited,) = answer.citations
+        assert answer.passages[cited.marker - 1].chunk.id == cited.chunk
 
 
 def test_no_passages_is_a_refusal(attest: Attest) -> None:

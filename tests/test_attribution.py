@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from models.fake import CopyGenerator
 from rag.attribution import Attribution, agreement, attribution
 from rag.domain import Answer, Chunk, Passage, Replay, Sampling, Verdict
+from rag.prompt import ORDER, best_last
 
 TEXTS = ["The doors are locked at 20:00.", "Staff have 28 days of leave.", "Tea is free."]
 
@@ -40,6 +43,24 @@ def test_each_sentence_has_a_drop_for_every_passage() -> None:
     assert [each.largest for each in found] == [2, 3]
     assert [each.agrees for each in found] == [True, False]
     assert agreement(found) == 0.5
+
+
+class Weighs(CopyGenerator):
+    """What a passage is worth is where it stands in the prompt."""
+
+    def drops(
+        self, passages: Sequence[str], question: str, sentences: Sequence[tuple[str, Sequence[int]]]
+    ) -> list[tuple[float, ...]]:
+        assert [list(cited) for _, cited in sentences] == [[3]], "the number in the prompt"
+        return [tuple(float(TEXTS.index(passage)) for passage in passages)]
+
+
+def test_drops_stand_under_the_numbers_of_the_answer_however_it_was_read() -> None:
+    said = answer("The doors are locked at 20:00. [1]")
+    said = replace(said, replay=replace(said.replay, settings={ORDER: best_last(3)}))
+    (found,) = attribution(Weighs(), said)
+    assert found.cited == (1,)
+    assert found.drops == (0.0, 1.0, 2.0)
 
 
 def test_the_first_of_equal_drops_is_the_largest() -> None:

@@ -57,6 +57,7 @@ def reader(here: Here, collection: str | None = None, adapter: str | None = None
         found.min_confidence,
         found.confidence,
         found.context_tokens,
+        found.most_passages,
     )
 
 

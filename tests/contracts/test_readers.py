@@ -101,6 +101,7 @@ def identities(attest: Attest) -> dict[str, Any]:
         "min_confidence": reader.min_confidence,
         "confidence": reader.confidence,
         "context_tokens": reader.context_tokens,
+        "most_passages": reader.most_passages,
     }
 
 
