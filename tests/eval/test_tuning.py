@@ -26,6 +26,7 @@ from rag.settings import load_settings
 from tests.eval.making import CITIES, record, unanswerable, write
 from tests.models.training.small import write_checkpoint, write_records
 from tests.test_answering import add
+from tests.weights import pulled
 
 STEPS = 24
 Command = Callable[..., tuple[int, Any]]
@@ -42,6 +43,7 @@ def data(tmp_path: Path, checkpoint: Path) -> Path:
     folder = tmp_path / "data"
     folder.mkdir()
     lines = [f'model = "{checkpoint}"', 'device = "cpu"', 'dtype = "float32"', "threads = 1"]
+    lines.append(f'embedder = "{pulled("all-minilm-l6-v2")}"')  # orders the passages of samples
     (folder / "settings.toml").write_text("\n".join(lines), "utf-8")
     return folder
 
