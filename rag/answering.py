@@ -33,11 +33,18 @@ from rag.domain import (
 )
 from rag.errors import EmptyQuestion, QuestionTooLong, UnknownAnswer
 from rag.followup import Resolved, resolve
-from rag.nearness import nearest_last
+from rag.order import (
+    ORDER,
+    best_first,
+    best_last,
+    kept_order,
+    nearest_last,
+    reading_order,
+)
 from rag.pieces import Gone, before, somebody_waits, wanted
 from rag.policy import Policy, calibrated_for
 from rag.ports import Embedder, Generator, Generators, Store, Verifiers
-from rag.prompt import ORDER, best_first, best_last, kept_order, reading_order, shown
+from rag.prompt import shown
 from rag.reach import answer_for, collection_for
 from rag.reading import Boxes, Limits, Reading, Result
 from rag.verify import Lexical

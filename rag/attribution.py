@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rag.domain import Answer, Verdict
+from rag.order import ORDER, best_first, reading_order
 from rag.ports import Generator
-from rag.prompt import ORDER, best_first, reading_order, shown
+from rag.prompt import shown
 from rag.sentences import marked_sentences
 
 

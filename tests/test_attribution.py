@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from models.fake import CopyGenerator
 from rag.attribution import Attribution, agreement, attribution
 from rag.domain import Answer, Chunk, Passage, Replay, Sampling, Verdict
-from rag.prompt import ORDER, best_last
+from rag.order import ORDER, best_last
 
 TEXTS = ["The doors are locked at 20:00.", "Staff have 28 days of leave.", "Tea is free."]
 

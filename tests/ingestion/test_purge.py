@@ -252,15 +252,21 @@ def test_two_at_once(house: Attest) -> None:
         purge(house, "ann")
 
 
-def test_a_snapshot_is_made_anew_without_it(house: Attest) -> None:
-    take_in(house, "invoices.txt", OTHER)
-    secret = take_in(house, "wages.txt", SECRET)
+def snapshot(house: Attest) -> tuple[str, Path]:
+    """Made of all that is there: the collection's id, and where it lies."""
     with house.store() as work:
         id = work.collections.named("handbook").id
         dimension = work.embeddings.current(id).dimension
     assert dimension is not None
     folder = house.settings.index_folder / id
     Builder(house.settings.database, id, folder, dimension)(0)
+    return id, folder
+
+
+def test_a_snapshot_is_made_anew_without_it(house: Attest) -> None:
+    take_in(house, "invoices.txt", OTHER)
+    secret = take_in(house, "wages.txt", SECRET)
+    id, folder = snapshot(house)
     before = newest_name(folder)
     delete(house, secret)
     purge(house, "ann")
@@ -278,12 +284,7 @@ def test_a_snapshot_that_another_process_keeps_from_being_made_is_said(
     """Not waited for without end; the next purge makes it."""
     monkeypatch.setattr(search_engines, "_PATIENCE", 0.5)
     secret = take_in(house, "wages.txt", SECRET)
-    with house.store() as work:
-        id = work.collections.named("handbook").id
-        dimension = work.embeddings.current(id).dimension
-    assert dimension is not None
-    folder = house.settings.index_folder / id
-    Builder(house.settings.database, id, folder, dimension)(0)
+    _, folder = snapshot(house)
     delete(house, secret)
     with (
         FileLock(folder / "build.lock"),
